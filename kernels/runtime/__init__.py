@@ -1,0 +1,1 @@
+"""Talking to one live kernel, without Django: wire, connection, execution, state machine."""

@@ -1,0 +1,223 @@
+"""The process of a kernel: started through ``jupyter_client``'s provisioners, watched, ended.
+
+A kernelspec may name a provisioner of its own (Kubernetes, Docker, YARN); everything here goes
+through that interface.
+https://jupyter-client.readthedocs.io/en/stable/provisioning.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import zmq.asyncio
+from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning import KernelProvisionerBase
+
+from kernels.runtime.bounded import Tail
+from kernels.runtime.errors import KernelStartFailed
+from kernels.runtime.types import Death
+from kernels.runtime.wire import ConnectionInfo
+
+#: Seconds between looks at a process that has no pid on this machine.
+POLL_INTERVAL = 0.25
+#: Seconds for a killed process to be gone.
+KILL_LIMIT = 10.0
+#: Characters of a kernel's own stderr that are kept, to say why it did not start.
+STDERR_KEPT = 4_000
+#: The length of a Unix socket's path is at most 107 bytes; ``/kernel-<16>-ipc-5`` takes 30 of them.
+LONGEST_RUNTIME_DIR = 75
+
+
+class KernelProcess(Protocol):
+    """A started kernel as its owner sees it."""
+
+    @property
+    def info(self) -> ConnectionInfo:
+        """Where it listens."""
+
+    @property
+    def connection_file(self) -> str:
+        """The path of its Jupyter connection file."""
+
+    @property
+    def interrupts_by_message(self) -> bool:
+        """Whether it wants an ``interrupt_request`` in place of SIGINT."""
+
+    @property
+    def stderr_tail(self) -> str:
+        """The last of what the process itself wrote to stderr."""
+
+    async def wait(self) -> Death:
+        """Return when the process has ended, however it did."""
+
+    async def interrupt(self) -> None:
+        """Send SIGINT to the kernel and its children."""
+
+    async def kill(self) -> None:
+        """End the process and its children now, and return when it is gone."""
+
+    async def release(self) -> None:
+        """Remove its files and sockets, once it has ended."""
+
+
+class Launcher(Protocol):
+    """Whatever can start a kernel process."""
+
+    async def launch(self) -> KernelProcess:
+        """Start one; raises :class:`KernelStartFailed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionedLauncher:
+    """Starts kernels of one kernelspec by the provisioner that it names (local by default)."""
+
+    kernelspec: str
+    runtime_dir: Path
+    working_dir: Path
+    environment: Mapping[str, str] = field(repr=False)
+    context: zmq.asyncio.Context = field(repr=False)
+
+    async def launch(self) -> KernelProcess:
+        """Start one process; it is not yet known to answer."""
+        manager = AsyncKernelManager(
+            kernel_name=self.kernelspec,
+            transport="ipc",
+            connection_file=str(self.runtime_dir / f"kernel-{secrets.token_hex(8)}.json"),
+            context=self.context,
+        )
+        stderr = StderrReader()
+        try:
+            await manager.start_kernel(
+                env=dict(self.environment),
+                cwd=str(self.working_dir),
+                stdout=subprocess.DEVNULL,
+                stderr=stderr.write_end,
+                extra_arguments=self._arguments(manager),
+            )
+        except (NoSuchKernel, OSError, RuntimeError, ValueError) as error:
+            stderr.close()
+            await manager.cleanup_resources()
+            raise KernelStartFailed(f"The kernel could not be started: {error}") from error
+        finally:
+            stderr.close_write_end()
+        return ProvisionedProcess(manager, stderr)
+
+    @staticmethod
+    def _arguments(manager: AsyncKernelManager) -> list[str]:
+        argv = manager.kernel_spec.argv if manager.kernel_spec else []
+        # The history that counts is the database's; IPython's own costs 0.7 ms a cell.
+        is_ipykernel = any("ipykernel" in argument for argument in argv)
+        return ["--HistoryManager.enabled=False"] if is_ipykernel else []
+
+
+class ProvisionedProcess:
+    """A kernel process behind a ``jupyter_client`` provisioner."""
+
+    def __init__(self, manager: AsyncKernelManager, stderr: StderrReader) -> None:
+        self._manager = manager
+        self._stderr = stderr
+        self.info = ConnectionInfo.from_mapping(manager.get_connection_info())
+        self.connection_file = str(manager.connection_file)
+        spec = manager.kernel_spec
+        self.interrupts_by_message = spec is not None and spec.interrupt_mode == "message"
+
+    @property
+    def stderr_tail(self) -> str:
+        """The last of what the process itself wrote to stderr."""
+        return self._stderr.text()
+
+    @property
+    def _provisioner(self) -> KernelProvisionerBase:
+        provisioner = self._manager.provisioner
+        if provisioner is None:  # pragma: no cover - set by start_kernel
+            raise KernelStartFailed("The kernel has no provisioner.")
+        return provisioner
+
+    async def wait(self) -> Death:
+        """Return when the process has ended: at once by its pidfd, or by polling elsewhere."""
+        pid = getattr(self._provisioner, "pid", None)
+        if isinstance(pid, int) and hasattr(os, "pidfd_open"):
+            await _wait_for_exit(pid)
+        while (code := await self._provisioner.poll()) is None:
+            await asyncio.sleep(POLL_INTERVAL)
+        return Death.from_return_code(code)
+
+    async def interrupt(self) -> None:
+        """Send SIGINT to the kernel and its children."""
+        await self._provisioner.send_signal(signal.SIGINT)
+
+    async def kill(self) -> None:
+        """End the process group now."""
+        await self._provisioner.kill()
+        async with asyncio.timeout(KILL_LIMIT):
+            await self.wait()
+
+    async def release(self) -> None:
+        """Remove the connection file, the sockets and the pipe."""
+        self._stderr.close()
+        await self._manager.cleanup_resources()
+
+
+async def _wait_for_exit(pid: int) -> None:
+    """Return when that child has exited; it is not reaped here."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    exited = asyncio.Event()
+    loop.add_reader(descriptor, exited.set)
+    try:
+        await exited.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+class StderrReader:
+    """Keeps the last of what a process writes to stderr, and takes the rest off its hands."""
+
+    def __init__(self) -> None:
+        self._read_end, self.write_end = os.pipe()
+        os.set_blocking(self._read_end, False)
+        self._tail = Tail(STDERR_KEPT)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._read_end, self._read)
+        self._open = True
+
+    def text(self) -> str:
+        """What is kept."""
+        self._read()
+        return self._tail.text().strip()
+
+    def close_write_end(self) -> None:
+        """Leave the writing end to the child alone."""
+        os.close(self.write_end)
+
+    def close(self) -> None:
+        """Stop reading."""
+        if self._open:
+            self._open = False
+            self._loop.remove_reader(self._read_end)
+            os.close(self._read_end)
+
+    def _read(self) -> None:
+        if not self._open:
+            return
+        try:
+            chunk = os.read(self._read_end, 64 * 1024)
+        except BlockingIOError:
+            return
+        if chunk:
+            self._tail.append(chunk.decode("utf-8", "replace"))
+        else:
+            self._loop.remove_reader(self._read_end)

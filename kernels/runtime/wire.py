@@ -1,0 +1,122 @@
+"""The Jupyter wire format: signed, serialized messages and where they go.
+
+https://jupyter-client.readthedocs.io/en/stable/messaging.html#the-wire-protocol
+Serializing and signing are ``jupyter_client``'s; what it returns is checked and typed here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from jupyter_client.session import Session
+
+from kernels.runtime.types import Channel
+
+#: A signature that was seen before is refused; a kernel sends a few messages an execution,
+#: so this remembers the last hundred or so executions in about 100 KiB.
+REMEMBERED_SIGNATURES = 1_024
+
+
+class BadMessage(Exception):
+    """Frames that are no signed Jupyter message of this kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionInfo:
+    """Where a kernel listens, and the key that signs what is said. The key is never shown."""
+
+    transport: str
+    ip: str
+    ports: Mapping[Channel, int]
+    key: bytes = field(repr=False)
+    signature_scheme: str = "hmac-sha256"
+
+    @classmethod
+    def from_mapping(cls, info: Mapping[str, Any]) -> ConnectionInfo:
+        """Read the content of a Jupyter connection file."""
+        key = info["key"]
+        return cls(
+            transport=str(info["transport"]),
+            ip=str(info["ip"]),
+            ports={channel: int(info[f"{channel}_port"]) for channel in Channel},
+            key=key if isinstance(key, bytes) else str(key).encode(),
+            signature_scheme=str(info.get("signature_scheme", "hmac-sha256")),
+        )
+
+    def address(self, channel: Channel) -> str:
+        """The ZMQ address of one channel."""
+        separator = "-" if self.transport == "ipc" else ":"
+        return f"{self.transport}://{self.ip}{separator}{self.ports[channel]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message from a kernel."""
+
+    msg_type: str
+    parent_id: str
+    content: dict[str, Any]
+
+
+class Wire:
+    """Signs and serializes requests to one kernel, verifies and parses what comes back."""
+
+    def __init__(self, info: ConnectionInfo) -> None:
+        self._session = Session(
+            key=info.key,
+            signature_scheme=info.signature_scheme,
+            digest_history_size=REMEMBERED_SIGNATURES,
+            unpack=load_json,
+        )
+
+    def request(self, msg_type: str, content: dict[str, Any]) -> tuple[str, list[bytes]]:
+        """A new request: its ``msg_id``, and the frames to send."""
+        message = self._session.msg(msg_type, content)
+        return message["header"]["msg_id"], self._session.serialize(message)
+
+    def parse(self, frames: Sequence[bytes]) -> Message:
+        """Read the frames of one message; raise :class:`BadMessage` for anything else."""
+        try:
+            _, parts = self._session.feed_identities(list(frames))
+            message = self._session.deserialize(parts)
+            return Message(
+                msg_type=str(message["msg_type"]),
+                parent_id=str(message["parent_header"].get("msg_id", "")),
+                content=message["content"] if isinstance(message["content"], dict) else {},
+            )
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise BadMessage(f"{type(error).__name__}: {error}") from error
+
+
+def load_json(raw: bytes | str) -> Any:
+    """Parse JSON from a kernel so that it can be sent on.
+
+    What strict JSON forbids is mended: lone surrogates become ``?``, ``NaN`` and infinities null,
+    integers of more than 64 bits floats.
+    """
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+        return _mended(json.loads(text))
+
+
+def _mended(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {_mended(key): _mended(item) for key, item in value.items()}
+        case list():
+            return [_mended(item) for item in value]
+        case float():
+            return value if math.isfinite(value) else None
+        case int() if value.bit_length() > 63:
+            return _mended(float(value)) if value.bit_length() < 1_024 else None
+        case _:
+            return value
