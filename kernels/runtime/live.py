@@ -17,7 +17,7 @@ import zmq.asyncio
 
 from kernels.runtime.collector import OutputSink
 from kernels.runtime.connection import Connection
-from kernels.runtime.errors import KernelGone, KernelStartFailed, QueueFull
+from kernels.runtime.errors import KernelBoxError, KernelGone, KernelStartFailed, QueueFull
 from kernels.runtime.execution import End, Execution
 from kernels.runtime.process import KernelProcess, Launcher
 from kernels.runtime.readiness import answers, wait_until_ready
@@ -161,10 +161,14 @@ class LiveKernel:
     # -- running code -----------------------------------------------------------------------
 
     async def execute(
-        self, request: RunRequest, sink: OutputSink | None = None
+        self,
+        request: RunRequest,
+        sink: OutputSink | None = None,
+        on_start: Callable[[], None] | None = None,
     ) -> ExecutionResult:
         """Run code when its turn comes, and return what came of it.
 
+        ``on_start`` is called when nothing stands between the code and the kernel any more.
         Raises :class:`QueueFull`, :class:`KernelStartFailed` (it had died and could not be brought
         back) and :class:`KernelGone` (it was destroyed). Code that fails raises nothing.
         """
@@ -173,6 +177,8 @@ class LiveKernel:
             queued_ms = round((time.perf_counter() - queued_at) * 1000)
             await self._be_running()
             self.last_used_at = time.time()
+            if on_start is not None:
+                on_start()
             try:
                 return await self._run(request, sink, queued_ms)
             finally:
@@ -236,7 +242,7 @@ class LiveKernel:
         await asyncio.wait([execution.ended], timeout=HEED_LIMIT)
         if not execution.ended.done():
             execution.end(End.RESTARTED)
-            with contextlib.suppress(KernelStartFailed):  # It is dead then; the next call tries again.
+            with contextlib.suppress(KernelBoxError):  # It is dead then; the next call tries again.
                 await self._replace_unheeding()
 
     async def _replace_unheeding(self) -> None:
@@ -291,7 +297,7 @@ class LiveKernel:
                 )
                 self._connection = Connection(self._process.info, self._context)
                 await self._get_ready(self._connection, self._watcher)
-        except (TimeoutError, KernelStartFailed) as error:
+        except (TimeoutError, KernelBoxError) as error:
             await self._give_up(error)
         except asyncio.CancelledError:
             await self._drop_process()
@@ -335,13 +341,13 @@ class LiveKernel:
             f" It said: {tail}" if tail else ""
         )
 
-    async def _give_up(self, error: TimeoutError | KernelStartFailed) -> None:
+    async def _give_up(self, error: TimeoutError | KernelBoxError) -> None:
         await self._drop_process()
         if self._state is KernelState.DESTROYED:
             raise KernelGone from error
         failure = (
             error
-            if isinstance(error, KernelStartFailed)
+            if isinstance(error, KernelBoxError)
             else KernelStartFailed(
                 f"The kernel was not ready within {self._options.start_timeout:g} s."
             )
@@ -357,10 +363,16 @@ class LiveKernel:
             self._watcher = None
         process, self._process = self._process, None
         if process is not None:
-            await process.kill()
+            await self._kill(process)
         await self._close_connection()
         if process is not None:
             await process.release()
+
+    async def _kill(self, process: KernelProcess) -> None:
+        try:
+            await process.kill()
+        except TimeoutError:  # It hangs in the operating system: nothing here can end it.
+            log.error("kernel does not end", extra={"kernel_id": self.kernel_id})
 
     async def _close_connection(self) -> None:
         connection, self._connection = self._connection, None

@@ -1,0 +1,65 @@
+"""Which part of the site answers what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.handlers.asgi import ASGIHandler
+from django.urls import re_path
+from servestatic import ServeStaticASGI
+
+from kernelbox_site.door import LOCAL_NAMES, Door, DoorPolicy
+from kernelbox_site.env import Environment
+from kernelbox_site.lifespan import lifespan
+from sessions_app.consumers.session import SessionConsumer
+
+websocket_urls = [re_path(r"^ws/sessions/(?P<name>.*)$", SessionConsumer.as_asgi())]
+
+
+def make_application() -> ASGI3Application:
+    """The whole application; nothing is started before its lifespan is."""
+    environment: Environment = settings.ENV
+    router = ProtocolTypeRouter(
+        {
+            "http": static_files(ASGIHandler(), environment.root_path),
+            "websocket": under_root_path(URLRouter(websocket_urls), environment.root_path),
+            "lifespan": lifespan,
+        }
+    )
+    return Door(router, door_policy(environment))
+
+
+def door_policy(environment: Environment) -> DoorPolicy:
+    """Whom the settings let in."""
+    hosts = (*LOCAL_NAMES, environment.host, f"[{environment.host}]", *environment.allowed_hosts)
+    return DoorPolicy(
+        token=environment.token,
+        hosts=frozenset(host.lower() for host in hosts),
+        root_path=environment.root_path,
+        body_limit=environment.body_limit,
+    )
+
+
+def static_files(application: Any, root_path: str) -> Any:
+    """Serve the files of the installed apps where they lie, without a copy of them all."""
+    served = ServeStaticASGI(application, prefix=f"{root_path}/static/")
+    for finder in get_finders():
+        for storage in getattr(finder, "storages", {}).values():
+            served.add_files(storage.location, prefix=f"{root_path}/static/")
+    return served
+
+
+def under_root_path(application: Any, root_path: str) -> Any:
+    """Take the proxy's prefix from the path, which Channels does not do."""
+
+    async def without_prefix(
+        scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        path = scope["path"].removeprefix(root_path)  # type: ignore[typeddict-item]
+        await application({**scope, "path": path}, receive, send)
+
+    return without_prefix

@@ -1,0 +1,1 @@
+"""The HTTP door to sessions, executions and their history."""

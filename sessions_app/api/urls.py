@@ -1,0 +1,48 @@
+"""Where the views of sessions, executions and history are."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+
+from sessions_app.api.history_views import ExecutionViewSet
+from sessions_app.api.views import KernelExecutionViewSet, SessionListViewSet, SessionViewSet
+
+# A session's name takes whatever stands there, slashes and nothing included, so that a bad one is
+# answered by a sentence about names and not by "not found".
+_NAME = r"^sessions/(?P<name>.*)"
+
+urlpatterns = [
+    path(
+        "kernels/<str:kernel_id>/execute",
+        KernelExecutionViewSet.as_view({"post": "execute"}),
+        name="kernel-execute",
+    ),
+    path(
+        "kernels/<str:kernel_id>/execute/retry",
+        KernelExecutionViewSet.as_view({"post": "execute_with_retry"}),
+        name="kernel-execute-retry",
+    ),
+    path("sessions", SessionListViewSet.as_view({"get": "list"}), name="sessions"),
+    re_path(_NAME + r"/execute$", SessionViewSet.as_view({"post": "execute"}), name="session-execute"),
+    re_path(
+        _NAME + r"/execute_with_retry$",
+        SessionViewSet.as_view({"post": "execute_with_retry"}),
+        name="session-execute-with-retry",
+    ),
+    re_path(
+        _NAME + r"/interrupt$",
+        SessionViewSet.as_view({"post": "interrupt"}),
+        name="session-interrupt",
+    ),
+    re_path(
+        _NAME + r"$",
+        SessionViewSet.as_view({"get": "retrieve", "post": "create", "delete": "destroy"}),
+        name="session",
+    ),
+    path("executions", ExecutionViewSet.as_view({"get": "list"}), name="executions"),
+    path(
+        "executions/<str:execution_id>",
+        ExecutionViewSet.as_view({"get": "retrieve"}),
+        name="execution",
+    ),
+]

@@ -1,0 +1,62 @@
+"""The objects that run code, as long as a server lives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from kernels.database import DatabaseThread
+from kernels.manager import KernelManager
+from kernels.runtime.types import ExecutionStatus
+from sessions_app.audit import ExecutionWriter
+from sessions_app.executor import Executor
+from sessions_app.models import Execution
+from sessions_app.sessions import Sessions
+from sessions_app.watchers import Watchers
+
+#: The key of the services in the state that the server's lifespan hands to every request.
+SERVICES = "session_services"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Sessions, the executor, and what they write with and tell."""
+
+    manager: KernelManager
+    sessions: Sessions
+    executor: Executor
+    watchers: Watchers
+    _writer: ExecutionWriter
+    _database: DatabaseThread
+
+    @classmethod
+    async def open(cls, manager: KernelManager) -> Services:
+        """Make them for a manager; executions that an earlier server left running are unknown."""
+        database = DatabaseThread("session-rows")
+        await database.run(_mark_left_running)
+        writer = ExecutionWriter()
+        watchers = Watchers()
+        executor = Executor(manager, writer, watchers)
+        return cls(manager, Sessions(manager, database), executor, watchers, writer, database)
+
+    async def close(self) -> None:
+        """Commit what is at hand; the manager must be closed before."""
+        await self._writer.close()
+        await self._database.close()
+
+
+def services_of(scope: dict[str, Any]) -> Services:
+    """The server's services, from an ASGI scope."""
+    services: Services = scope["state"][SERVICES]
+    return services
+
+
+def _mark_left_running() -> None:
+    Execution.objects.filter(status=ExecutionStatus.RUNNING).update(
+        status=ExecutionStatus.UNKNOWN,
+        finished_at=timezone.now(),
+        state_lost=True,
+        state_lost_reason="The server ended while this ran: what came of it is not known.",
+    )
