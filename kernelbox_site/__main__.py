@@ -35,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         listener = _listen(environment)
     except OSError as error:
-        return _fail(f"{environment.host}:{environment.port} cannot be listened on: {error.strerror}")
+        return _fail(
+            f"{environment.host}:{environment.port} cannot be listened on: {error.strerror}"
+        )
     _prepare(environment)
     _greet(environment, listener)
     _serve(environment, listener, reload=options.reload)
@@ -74,13 +76,13 @@ def _listen(environment: Environment) -> socket.socket:
 def _prepare(environment: Environment) -> None:
     """Migrate the database, and make somebody who can log in."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kernelbox_site.settings")
-    import django  # noqa: PLC0415 - only now are the settings in the environment
+    import django
 
     django.setup()
-    from django.core.management import call_command  # noqa: PLC0415
-    from django.db import connections  # noqa: PLC0415
+    from django.core.management import call_command
+    from django.db import connections
 
-    from kernelbox_site.first_admin import NAME, make_first_admin  # noqa: PLC0415
+    from kernelbox_site.first_admin import NAME, make_first_admin
 
     call_command("migrate", verbosity=0, interactive=False)
     made = make_first_admin(environment.home)
@@ -118,7 +120,7 @@ def _serve(environment: Environment, listener: socket.socket, *, reload: bool) -
     )
     server = uvicorn.Server(config)
     if reload:
-        from uvicorn.supervisors import ChangeReload  # noqa: PLC0415 - development only
+        from uvicorn.supervisors import ChangeReload
 
         ChangeReload(config, target=server.run, sockets=[listener]).run()
     else:

@@ -18,7 +18,7 @@ def database(url: str, home: Path) -> dict[str, Any]:
     if not url:
         return _sqlite(home / "db.sqlite3")
     try:
-        described = dict(dj_database_url.parse(url))
+        described: dict[str, Any] = {**dj_database_url.parse(url)}
     except (ValueError, KeyError):  # The message would hold the URL, and so the password.
         raise BadSetting(
             "DATABASE_URL is no database URL; one looks like postgres://user:password@host:5432/name."
@@ -28,8 +28,7 @@ def database(url: str, home: Path) -> dict[str, Any]:
         return _sqlite(Path(str(described["NAME"])))
     if engine != "django.db.backends.postgresql":
         raise BadSetting("DATABASE_URL must name Postgres or SQLite.")
-    options = dict(described.get("OPTIONS") or {})
-    described["OPTIONS"] = {"connect_timeout": WAIT} | options
+    described["OPTIONS"] = {"connect_timeout": WAIT, **(described.get("OPTIONS") or {})}
     return described
 
 

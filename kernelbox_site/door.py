@@ -145,7 +145,9 @@ def presented_token(authorization: bytes) -> bytes:
 def _wrong_site(headers: dict[bytes, bytes], scheme: str) -> Refusal | None:
     origin = headers.get(b"origin")
     if origin is not None:
-        if _same_site(origin.decode("latin-1"), headers.get(b"host", b"").decode("latin-1"), scheme):
+        if _same_site(
+            origin.decode("latin-1"), headers.get(b"host", b"").decode("latin-1"), scheme
+        ):
             return None
         return Refusal(403, "Requests from another site's pages are not answered.")
     if headers.get(b"sec-fetch-site") == b"cross-site":
@@ -160,7 +162,9 @@ def _same_site(origin: str, host: str, scheme: str) -> bool:
         return False
     port = DEFAULT_PORTS.get(parts.scheme, "")
     own_port = DEFAULT_PORTS.get(scheme, "")
-    return parts.netloc.lower().removesuffix(f":{port}") == host.lower().removesuffix(f":{own_port}")
+    return parts.netloc.lower().removesuffix(f":{port}") == host.lower().removesuffix(
+        f":{own_port}"
+    )
 
 
 def _headers(scope: HTTPScope | WebSocketScope) -> dict[bytes, bytes]:

@@ -22,7 +22,9 @@ from kernels.runtime.process import LONGEST_RUNTIME_DIR
 UNLIMITED_CHARS = 16 * 1024 * 1024
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 #: Variables of the original that have no meaning here, and of the launcher.
-PASSED_OVER = frozenset({"KERNELBOX_STORE_BACKEND", "KERNELBOX_REGISTRY_PATH", "KERNELBOX_TEST_POSTGRES_URL"})
+PASSED_OVER = frozenset(
+    {"KERNELBOX_STORE_BACKEND", "KERNELBOX_REGISTRY_PATH", "KERNELBOX_TEST_POSTGRES_URL"}
+)
 
 
 class BadSetting(ValueError):
@@ -131,36 +133,143 @@ class Environment:
     """All settings, typed. Times in seconds, sizes in bytes unless a name says characters."""
 
     # Where it listens and who may come in
-    host: str = _setting("KERNELBOX_HOST", _text, "127.0.0.1", "Address to listen on. Anything but loopback needs `KERNELBOX_TOKEN`.")
-    port: int = _setting("KERNELBOX_PORT", _whole(0, 65535), 8080, "Port to listen on; 0 takes a free one.")
-    token: str = _setting("KERNELBOX_TOKEN", _text, "", "When set, every request but `/health` must carry it.", "none", secret=True)
-    allowed_hosts: tuple[str, ...] = _setting("KERNELBOX_ALLOWED_HOSTS", _names, (), "Names, comma-separated, by which this server may be called besides localhost, 127.0.0.1 and [::1].", "none")
-    trusted_proxies: tuple[str, ...] = _setting("KERNELBOX_TRUSTED_PROXIES", _networks, (), "Addresses or networks whose `X-Forwarded-*` headers are believed.", "none")
-    root_path: str = _setting("KERNELBOX_ROOT_PATH", _prefix, "", "The path under which a reverse proxy shows this server, `/kernelbox` say.", "none")
-    body_limit: int = _setting("KERNELBOX_BODY_LIMIT", _whole(1024, 2**31), 16 * 1024 * 1024, "Bytes of one request's body; more is answered 413.")
+    host: str = _setting(
+        "KERNELBOX_HOST",
+        _text,
+        "127.0.0.1",
+        "Address to listen on. Anything but loopback needs `KERNELBOX_TOKEN`.",
+    )
+    port: int = _setting(
+        "KERNELBOX_PORT", _whole(0, 65535), 8080, "Port to listen on; 0 takes a free one."
+    )
+    token: str = _setting(
+        "KERNELBOX_TOKEN",
+        _text,
+        "",
+        "When set, every request but `/health` must carry it.",
+        "none",
+        secret=True,
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        "KERNELBOX_ALLOWED_HOSTS",
+        _names,
+        (),
+        "Names, comma-separated, by which this server may be called besides localhost, 127.0.0.1 and [::1].",
+        "none",
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        "KERNELBOX_TRUSTED_PROXIES",
+        _networks,
+        (),
+        "Addresses or networks whose `X-Forwarded-*` headers are believed.",
+        "none",
+    )
+    root_path: str = _setting(
+        "KERNELBOX_ROOT_PATH",
+        _prefix,
+        "",
+        "The path under which a reverse proxy shows this server, `/kernelbox` say.",
+        "none",
+    )
+    body_limit: int = _setting(
+        "KERNELBOX_BODY_LIMIT",
+        _whole(1024, 2**31),
+        16 * 1024 * 1024,
+        "Bytes of one request's body; more is answered 413.",
+    )
 
     # What is kept where
-    home: Path = _setting("KERNELBOX_HOME", _folder, _default_home, "Folder of the database, the secret key, the admin's first password and the kernels' working folder.", "`$XDG_DATA_HOME/kernelbox`, or `~/.local/share/kernelbox`")
-    runtime_dir: Path | None = _setting("KERNELBOX_RUNTIME_DIR", _folder, None, f"Folder of the kernels' sockets and connection files; at most {LONGEST_RUNTIME_DIR} bytes long.", "a private folder under `$XDG_RUNTIME_DIR` or the system's temporary folder")
-    database_url: str = _setting("DATABASE_URL", _text, "", "Postgres in place of SQLite: `postgres://user:password@host:5432/name`.", "SQLite in `KERNELBOX_HOME`", secret=True)
+    home: Path = _setting(
+        "KERNELBOX_HOME",
+        _folder,
+        _default_home,
+        "Folder of the database, the secret key, the admin's first password and the kernels' working folder.",
+        "`$XDG_DATA_HOME/kernelbox`, or `~/.local/share/kernelbox`",
+    )
+    runtime_dir: Path | None = _setting(
+        "KERNELBOX_RUNTIME_DIR",
+        _folder,
+        None,
+        f"Folder of the kernels' sockets and connection files; at most {LONGEST_RUNTIME_DIR} bytes long.",
+        "a private folder under `$XDG_RUNTIME_DIR` or the system's temporary folder",
+    )
+    database_url: str = _setting(
+        "DATABASE_URL",
+        _text,
+        "",
+        "Postgres in place of SQLite: `postgres://user:password@host:5432/name`.",
+        "SQLite in `KERNELBOX_HOME`",
+        secret=True,
+    )
 
     # Kernels
-    kernel_type: str = _setting("KERNELBOX_KERNEL_TYPE", _text, "python3", "Kernelspec that runs Python and bash.")
-    startup_code: str = _setting("KERNELBOX_STARTUP_CODE", _text, "", "Python code run in every new Python kernel; if it raises, the kernel does not start.", "none")
-    kernel_env: tuple[str, ...] = _setting("KERNELBOX_KERNEL_ENV", _names, (), "Names of environment variables, comma-separated, that kernels get besides the ordinary ones (`PATH`, `HOME`, `LANG`, …).", "none")
-    max_kernels: int = _setting("KERNELBOX_MAX_KERNELS", _whole(1, 100_000), 100, "Kernels alive or starting at one time.")
-    start_timeout: float = _setting("KERNELBOX_START_TIMEOUT", _seconds(1, 3600), 60.0, "Seconds for a kernel to be ready.")
+    kernel_type: str = _setting(
+        "KERNELBOX_KERNEL_TYPE", _text, "python3", "Kernelspec that runs Python and bash."
+    )
+    startup_code: str = _setting(
+        "KERNELBOX_STARTUP_CODE",
+        _text,
+        "",
+        "Python code run in every new Python kernel; if it raises, the kernel does not start.",
+        "none",
+    )
+    kernel_env: tuple[str, ...] = _setting(
+        "KERNELBOX_KERNEL_ENV",
+        _names,
+        (),
+        "Names of environment variables, comma-separated, that kernels get besides the ordinary ones (`PATH`, `HOME`, `LANG`, …).",
+        "none",
+    )
+    max_kernels: int = _setting(
+        "KERNELBOX_MAX_KERNELS", _whole(1, 100_000), 100, "Kernels alive or starting at one time."
+    )
+    start_timeout: float = _setting(
+        "KERNELBOX_START_TIMEOUT", _seconds(1, 3600), 60.0, "Seconds for a kernel to be ready."
+    )
 
     # Executions
-    execution_timeout: float = _setting("KERNELBOX_EXECUTION_TIMEOUT", _seconds(0.1, 86_400), 60.0, "Seconds an execution may take when the request does not say.")
-    max_retries: int = _setting("KERNELBOX_MAX_RETRIES", _whole(1, 100), 5, "Attempts of an execution with retry when the request does not say.")
-    queue_limit: int = _setting("KERNELBOX_QUEUE_LIMIT", _whole(1, 100_000), 100, "Executions that may wait for one kernel; more are answered 429.")
-    output_char_limit: int = _setting("KERNELBOX_OUTPUT_CHAR_LIMIT", _whole(0, UNLIMITED_CHARS), 10_000, f"Characters kept of stdout, of stderr and of the value; 0 means {UNLIMITED_CHARS}.")
-    rich_output_byte_limit: int = _setting("KERNELBOX_RICH_OUTPUT_BYTE_LIMIT", _whole(0, 2**31), 8 * 1024 * 1024, "Bytes kept of one execution's images, HTML and other rich displays.")
+    execution_timeout: float = _setting(
+        "KERNELBOX_EXECUTION_TIMEOUT",
+        _seconds(0.1, 86_400),
+        60.0,
+        "Seconds an execution may take when the request does not say.",
+    )
+    max_retries: int = _setting(
+        "KERNELBOX_MAX_RETRIES",
+        _whole(1, 100),
+        5,
+        "Attempts of an execution with retry when the request does not say.",
+    )
+    queue_limit: int = _setting(
+        "KERNELBOX_QUEUE_LIMIT",
+        _whole(1, 100_000),
+        100,
+        "Executions that may wait for one kernel; more are answered 429.",
+    )
+    output_char_limit: int = _setting(
+        "KERNELBOX_OUTPUT_CHAR_LIMIT",
+        _whole(0, UNLIMITED_CHARS),
+        10_000,
+        f"Characters kept of stdout, of stderr and of the value; 0 means {UNLIMITED_CHARS}.",
+    )
+    rich_output_byte_limit: int = _setting(
+        "KERNELBOX_RICH_OUTPUT_BYTE_LIMIT",
+        _whole(0, 2**31),
+        8 * 1024 * 1024,
+        "Bytes kept of one execution's images, HTML and other rich displays.",
+    )
 
     # For those who look after it
-    log_level: str = _setting("KERNELBOX_LOG_LEVEL", _level, "INFO", "DEBUG, INFO, WARNING, ERROR or CRITICAL.")
-    debug: bool = _setting("KERNELBOX_DEBUG", _boolean, False, "Django's debug pages. Never where others can reach them.", "off")
+    log_level: str = _setting(
+        "KERNELBOX_LOG_LEVEL", _level, "INFO", "DEBUG, INFO, WARNING, ERROR or CRITICAL."
+    )
+    debug: bool = _setting(
+        "KERNELBOX_DEBUG",
+        _boolean,
+        False,
+        "Django's debug pages. Never where others can reach them.",
+        "off",
+    )
 
     @property
     def is_loopback(self) -> bool:
@@ -178,7 +287,11 @@ class Environment:
             return self.runtime_dir
         digest = hashlib.sha256(str(self.home).encode()).hexdigest()[:8]
         run = os.environ.get("XDG_RUNTIME_DIR", "")
-        parent = Path(run) if run and len(run) < LONGEST_RUNTIME_DIR - 20 else Path(tempfile.gettempdir())
+        parent = (
+            Path(run)
+            if run and len(run) < LONGEST_RUNTIME_DIR - 20
+            else Path(tempfile.gettempdir())
+        )
         return parent / f"kernelbox-{os.getuid()}-{digest}"
 
 

@@ -26,7 +26,7 @@ async def lifespan(
         log.exception("the server could not start")
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         return
-    state: dict[str, Any] = scope["state"]  # type: ignore[typeddict-item]
+    state: dict[str, Any] = scope["state"]
     state.update({MANAGER: manager, SERVICES: services})
     await send({"type": "lifespan.startup.complete"})
     await receive()

@@ -91,10 +91,12 @@ X_FRAME_OPTIONS = "DENY"
 # `manage.py check --deploy` asks for HTTPS throughout. This server speaks plain HTTP, on loopback or
 # to a reverse proxy that ends TLS (docs/reverse-proxy.md), which is where these belong.
 SILENCED_SYSTEM_CHECKS = [
+    "security.W001",  # SecurityMiddleware: there for the admin, by a subclass
     "security.W002",  # X-Frame-Options: set for every page by PageHeadersMiddleware
+    "security.W003",  # CsrfViewMiddleware: there for the admin, by a subclass
     "security.W004",  # HSTS
     "security.W008",  # redirect to HTTPS
-    "security.W012",  # Secure on the session cookie: the admin works on http://127.0.0.1
+    "security.W010",  # Secure on the session cookie: the admin works on http://127.0.0.1
     "security.W016",  # Secure on the CSRF cookie: as above
 ]
 

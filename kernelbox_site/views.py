@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, JsonResponse
 from drf_spectacular.renderers import OpenApiJsonRenderer2
@@ -96,7 +95,11 @@ class HealthViewSet(AsyncViewSet):
         tags=["Service"],
         summary="Whether the service is well",
         auth=[],
-        responses={200: HealthSerializer, **{s: a for s, a in answers({}).items() if s in (403, 421)}, 503: HealthSerializer},
+        responses={
+            200: HealthSerializer,
+            **{s: a for s, a in answers({}).items() if s in (403, 421)},
+            503: HealthSerializer,
+        },
     )
     async def list(self, request: Request) -> Response:
         """Look at the database, and tell."""

@@ -140,7 +140,7 @@ class KernelManager:
         """The row of a kernel; raises :class:`KernelNotFound`."""
         return await self._database.run(rows.find, identifier)
 
-    async def list(self, *, refresh: bool = False) -> list[Kernel]:
+    async def all(self, *, refresh: bool = False) -> list[Kernel]:
         """The rows of all kernels that are not destroyed; ``refresh`` asks each whether it lives."""
         kernels = await self._database.run(rows.existing)
         if refresh:
@@ -229,7 +229,7 @@ class KernelManager:
 
     async def destroy_all(self) -> list[str]:
         """End every kernel; returns their ids."""
-        kernels = await self.list()
+        kernels = await self.all()
         await asyncio.gather(*(self._discard(self.live_for(kernel)) for kernel in kernels))
         return [kernel.kernel_id for kernel in kernels]
 

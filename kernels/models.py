@@ -19,15 +19,16 @@ class Kernel(models.Model):
     Only the manager writes it. ``status`` moves by compare-and-set alone.
     """
 
-    Status = models.TextChoices("Status", {s.name: (s.value, s.value) for s in KernelState})
-
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     name = models.CharField(max_length=128, null=True, blank=True)
     session_name = models.CharField(max_length=128, null=True, blank=True)
     language = models.CharField(max_length=64, default="python")
     kernelspec = models.CharField(max_length=128)
     status = models.CharField(
-        max_length=16, choices=Status.choices, default=KernelState.STARTING, db_index=True
+        max_length=16,
+        choices=[(s.value, s.value) for s in KernelState],
+        default=KernelState.STARTING,
+        db_index=True,
     )
     status_reason = models.TextField(blank=True, default="")
     connection_file = models.CharField(max_length=255, blank=True, default="")

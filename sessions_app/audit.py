@@ -43,7 +43,7 @@ class _Write:
     is_start: bool
     done: asyncio.Future[None]
 
-    def settle(self, error: DatabaseError | None) -> None:
+    def settle(self, error: DatabaseError | InterfaceError | None) -> None:
         if self.done.done():
             return
         if error is None:
@@ -127,7 +127,11 @@ class ExecutionWriter:
 
     async def _commit(self, batch: list[_Write]) -> None:
         error = await self._try(batch)
-        if error is None or isinstance(error, (OperationalError, InterfaceError)) or len(batch) == 1:
+        if (
+            error is None
+            or isinstance(error, (OperationalError, InterfaceError))
+            or len(batch) == 1
+        ):
             for one in batch:
                 one.settle(error)
             return

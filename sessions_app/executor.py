@@ -75,9 +75,7 @@ class Retries:
 class Executor:
     """Sends orders to kernels; every one that was sent is in the history before it is answered."""
 
-    def __init__(
-        self, manager: KernelManager, writer: ExecutionWriter, watchers: Watchers
-    ) -> None:
+    def __init__(self, manager: KernelManager, writer: ExecutionWriter, watchers: Watchers) -> None:
         self._manager = manager
         self._writer = writer
         self._watchers = watchers

@@ -48,8 +48,6 @@ class Execution(models.Model):
     them. Ids are time-ordered: newest first is ``-id``.
     """
 
-    Status = models.TextChoices("Status", {s.name: (s.value, s.value) for s in ExecutionStatus})
-
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     kernel_id = models.UUIDField()
     kernel_name = models.CharField(max_length=128, null=True, blank=True)
@@ -60,7 +58,9 @@ class Execution(models.Model):
     language = models.CharField(max_length=64, default="python")
     code = models.TextField()
     status = models.CharField(
-        max_length=24, choices=Status.choices, default=ExecutionStatus.RUNNING
+        max_length=24,
+        choices=[(s.value, s.value) for s in ExecutionStatus],
+        default=ExecutionStatus.RUNNING,
     )
     output = models.TextField(blank=True, default="")
     stderr = models.TextField(blank=True, default="")

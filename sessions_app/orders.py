@@ -15,7 +15,8 @@ from sessions_app.services import Services
 
 async def language_named(languages: Languages, name: str) -> Language:
     """A language by name; only the uncommon ones look at the disk, in a thread."""
-    return languages.common(name) or await asyncio.to_thread(languages.resolve, name)
+    common = languages.common(name)
+    return common if common is not None else await asyncio.to_thread(languages.resolve, name)
 
 
 async def make_order(

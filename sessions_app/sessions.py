@@ -78,7 +78,7 @@ class Sessions:
         """The row of a session; raises :class:`SessionNotFound`."""
         return await self._database.run(_find, name)
 
-    async def list(self) -> list[Session]:
+    async def all(self) -> list[Session]:
         """The rows of all sessions with their kernels, oldest first."""
         return await self._database.run(
             lambda: list(Session.objects.select_related("kernel").order_by("id"))
@@ -143,7 +143,9 @@ def _attach(kernel: Kernel, name: str, tags: dict[str, str] | None) -> Session:
         with transaction.atomic():
             Session.objects.filter(kernel=kernel).exclude(name=name).update(kernel=None)
             session, _ = Session.objects.update_or_create(
-                name=name, defaults=values, create_defaults=values | {"name": name, "tags": tags or {}}
+                name=name,
+                defaults=values,
+                create_defaults=values | {"name": name, "tags": tags or {}},
             )
     except IntegrityError:  # Another process inserted the name between look and insert.
         session = Session.objects.get(name=name)

@@ -162,7 +162,7 @@ def dies(return_code: int, *, after: str = "") -> Script:
     return script
 
 
-DEFAULT_SCRIPTS: Mapping[str, Script] = {
+DEFAULT_SCRIPTS: dict[str, Script] = {
     "1+1": answers("2"),
     "print('hello')": prints("hello\n"),
     "1/0": raises("ZeroDivisionError", "division by zero"),

@@ -19,7 +19,8 @@ import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,8 @@ class ScriptedKernel:
         self.stderr_tail = start.stderr
         #: The code of every cell, in the order in which they came.
         self.codes: list[str] = []
+        #: The types of the requests on the control channel.
+        self.requests: list[str] = []
         self.interrupts = 0
         self.killed = False
         self.released = False
@@ -182,6 +185,7 @@ class ScriptedKernel:
     async def _serve_control(self) -> None:
         while True:
             identities, request = await self._receive(Channel.CONTROL)
+            self.requests.append(request["msg_type"])
             if request["msg_type"] == "interrupt_request":
                 await self.interrupt()
             await self._answer(Channel.CONTROL, identities, request, {"status": "ok"})
@@ -241,8 +245,8 @@ class ScriptedLauncher:
     """A :class:`~kernels.runtime.process.Launcher` of scripted kernels, for one kernel's life."""
 
     context: zmq.asyncio.Context
-    #: By the code that they answer; they go before :data:`DEFAULT_SCRIPTS`.
-    scripts: Mapping[str, Script] = field(default_factory=dict)
+    #: By the code that they answer; they go before :data:`DEFAULT_SCRIPTS`, and may be added to.
+    scripts: MutableMapping[str, Script] = field(default_factory=dict)
     #: How the coming starts go, the next one first; then they go well.
     starts: list[Start] = field(default_factory=list)
     #: Every kernel that was started, the newest last.
@@ -253,7 +257,7 @@ class ScriptedLauncher:
         start = self.starts.pop(0) if self.starts else Start()
         if start.refused:
             raise KernelStartFailed(start.refused)
-        kernel = ScriptedKernel(self.context, {**DEFAULT_SCRIPTS, **self.scripts}, start)
+        kernel = ScriptedKernel(self.context, ChainMap(self.scripts, DEFAULT_SCRIPTS), start)
         self.kernels.append(kernel)
         return kernel
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.postgres import database_settings
+
 ROOT = Path(__file__).resolve().parent.parent
 #: Seconds for a server to say where it listens, and to end.
 START_LIMIT = 30
@@ -68,11 +70,14 @@ def running_server(settings: Mapping[str, str] | None = None) -> Iterator[Server
     """Start ``python -m kernelbox_site`` in folders of its own, and stop it in the end."""
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kh")))
-        runtime_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kr", dir="/tmp")))
+        runtime_dir = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="kr", dir="/tmp"))
+        )
+        database = stack.enter_context(database_settings())
         process = subprocess.Popen(
             [sys.executable, "-m", "kernelbox_site"],
             cwd=ROOT,
-            env=clean_environment(home, runtime_dir, **(settings or {})),
+            env=clean_environment(home, runtime_dir, **database, **(settings or {})),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

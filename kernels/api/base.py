@@ -15,7 +15,7 @@ from asgiref.sync import markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework import status
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import MethodNotAllowed, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -40,23 +40,27 @@ class AsyncViewSet(ViewSet):
     @classmethod
     def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:
         """The view, marked so that Django awaits it in place of giving it a thread."""
-        return markcoroutinefunction(super().as_view(actions, **initkwargs))
+        view: Any = super().as_view(actions, **initkwargs)
+        return markcoroutinefunction(view)
 
     async def dispatch(  # type: ignore[override]
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         """Run the action; errors become answers by the map in ``kernels/api/errors.py``."""
+        # A chunked body has no declared length, and DRF takes that for no body at all.
+        request.META.setdefault("CONTENT_LENGTH", str(len(request.body)))
         self.args, self.kwargs = args, kwargs
-        self.headers = self.default_response_headers
         self.request = self.initialize_request(request, *args, **kwargs)
         try:
             self.initial(self.request, *args, **kwargs)
             handler = getattr(self, (request.method or "").lower(), None)
             if handler is None:
-                self.http_method_not_allowed(self.request)
+                raise MethodNotAllowed(request.method or "")
             response = await handler(self.request, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - every error of a view becomes an answer here
             response = self.handle_exception(error)
+        if response.status_code == status.HTTP_405_METHOD_NOT_ALLOWED:
+            response["Allow"] = ", ".join(self.allowed_methods)
         return self._rendered(response)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
@@ -74,7 +78,7 @@ class AsyncViewSet(ViewSet):
 
     def valid(self, serializer_class: type[S]) -> dict[str, Any]:
         """The request's body as that serializer reads it; raises a 400 that names the field."""
-        data = {} if self.request.data is None else self.request.data
+        data: Any = self.request.data
         if not isinstance(data, dict):
             raise ValidationError({"detail": "The body must be a JSON object."})
         return checked(serializer_class, data)

@@ -9,8 +9,8 @@ from rest_framework.exceptions import ValidationError
 LONGEST_NAME = 128
 
 
-def check_name(value: str) -> str:
-    """A name as it is; raises a validation error that says what is wrong with it."""
+def check_name(value: str) -> None:
+    """Raise a validation error that says what is wrong with a name."""
     if not value.strip():
         raise ValidationError("A name has at least one character.")
     if len(value) > LONGEST_NAME:
@@ -19,12 +19,11 @@ def check_name(value: str) -> str:
         raise ValidationError("A name has no slash.")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
         raise ValidationError("A name has no control characters.")
-    return value
 
 
-def check_path_name(field: str, value: str) -> str:
+def check_path_name(field: str, value: str) -> None:
     """The same for a name in a URL; the error names the field."""
     try:
-        return check_name(value)
+        check_name(value)
     except ValidationError as error:
         raise ValidationError({field: error.detail}) from error

@@ -26,9 +26,10 @@ class StrictCharField(serializers.CharField):
 class NameField(StrictCharField):
     """The name of a kernel or a session."""
 
+    default_validators = [check_name]
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=LONGEST_NAME, trim_whitespace=False, **kwargs)
-        self.validators.append(check_name)
 
 
 class TagsField(serializers.DictField):
@@ -70,39 +71,62 @@ class KernelCreateSerializer(serializers.Serializer[JSONObject]):
 class KernelSerializer(serializers.Serializer[JSONObject]):
     """A kernel."""
 
-    kernel_id = serializers.CharField(help_text="Id: 32 hexadecimal digits, the same after a restart.")
-    connection_file = serializers.CharField(help_text="Path of the Jupyter connection file on the server; empty while there is no process.")
+    kernel_id = serializers.CharField(
+        help_text="Id: 32 hexadecimal digits, the same after a restart."
+    )
+    connection_file = serializers.CharField(
+        help_text="Path of the Jupyter connection file on the server; empty while there is no process."
+    )
     name = serializers.CharField(allow_null=True, help_text="Name, if it was given one.")
-    created_at = serializers.DateTimeField(help_text="When the kernel was created, ISO 8601 in UTC.")
-    last_used_at = serializers.DateTimeField(help_text="When it last ran something, ISO 8601 in UTC.")
-    status = serializers.ChoiceField(choices=[state.value for state in KernelState], help_text="Where it is in its life; `running` means that it can be called, busy or not.")
+    created_at = serializers.DateTimeField(
+        help_text="When the kernel was created, ISO 8601 in UTC."
+    )
+    last_used_at = serializers.DateTimeField(
+        help_text="When it last ran something, ISO 8601 in UTC."
+    )
+    status = serializers.ChoiceField(
+        choices=[state.value for state in KernelState],
+        help_text="Where it is in its life; `running` means that it can be called, busy or not.",
+    )
     session_name = serializers.CharField(allow_null=True, help_text="Session that it belongs to.")
     attempt_count = serializers.IntegerField(help_text="Attempts made by executions with retry.")
-    tags = serializers.DictField(child=serializers.CharField(), help_text="Labels that it was created with.")
+    tags = serializers.DictField(
+        child=serializers.CharField(), help_text="Labels that it was created with."
+    )
     age_seconds = serializers.FloatField(help_text="Seconds since it was created.")
     language = serializers.CharField(help_text="Language that it runs.")
     busy = serializers.BooleanField(help_text="Whether it runs something now.")
     queue_length = serializers.IntegerField(help_text="Executions that wait for their turn.")
     runs = serializers.IntegerField(help_text="Executions so far; up to a second behind.")
-    status_reason = serializers.CharField(help_text="Why it is in that status, where there is something to say.")
+    status_reason = serializers.CharField(
+        help_text="Why it is in that status, where there is something to say."
+    )
 
 
 class KernelListSerializer(serializers.Serializer[JSONObject]):
     """All kernels."""
 
-    kernels = KernelSerializer(many=True, help_text="Oldest first; destroyed ones are not among them.")
+    kernels = KernelSerializer(
+        many=True, help_text="Oldest first; destroyed ones are not among them."
+    )
 
 
 class KernelListQuerySerializer(serializers.Serializer[JSONObject]):
     """How kernels are listed."""
 
-    refresh = serializers.BooleanField(required=False, default=False, help_text="Ask each kernel whether it lives first; up to 2 seconds.")
+    refresh = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Ask each kernel whether it lives first; up to 2 seconds.",
+    )
 
 
 class KernelStatusSerializer(serializers.Serializer[JSONObject]):
     """Whether a kernel lives."""
 
-    alive = serializers.BooleanField(help_text="Whether its process lives and, when idle, answered within 2 seconds.")
+    alive = serializers.BooleanField(
+        help_text="Whether its process lives and, when idle, answered within 2 seconds."
+    )
     kernel = KernelSerializer(help_text="The kernel.")
 
 
@@ -115,7 +139,9 @@ class KernelDestroyedSerializer(serializers.Serializer[JSONObject]):
 class KernelsDestroyedSerializer(serializers.Serializer[JSONObject]):
     """Which kernels are gone."""
 
-    destroyed = serializers.ListField(child=serializers.CharField(), help_text="Ids of the kernels that were destroyed.")
+    destroyed = serializers.ListField(
+        child=serializers.CharField(), help_text="Ids of the kernels that were destroyed."
+    )
 
 
 class ErrorSerializer(serializers.Serializer[JSONObject]):
@@ -127,4 +153,6 @@ class ErrorSerializer(serializers.Serializer[JSONObject]):
 class FieldErrorsSerializer(serializers.Serializer[JSONObject]):
     """What is wrong with the request: a list of sentences for each field, or `detail`."""
 
-    detail = serializers.CharField(required=False, help_text="A sentence, where it is about no single field.")
+    detail = serializers.CharField(
+        required=False, help_text="A sentence, where it is about no single field."
+    )

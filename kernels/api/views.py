@@ -64,7 +64,7 @@ class KernelListViewSet(AsyncViewSet):
         """All kernels that are not destroyed."""
         query = checked(KernelListQuerySerializer, request.query_params)
         manager = manager_of(request)
-        kernels = await manager.list(refresh=query["refresh"])
+        kernels = await manager.all(refresh=query["refresh"])
         return Response({"kernels": [_answer(manager, kernel) for kernel in kernels]})
 
     @extend_schema(

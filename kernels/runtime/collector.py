@@ -157,7 +157,9 @@ class OutputCollector:
             for item in self._items
             if isinstance(item, _Display) and display_id and item.display_id == display_id
         ]
-        if not shown:  # The display belongs to an earlier cell: what it became is still worth telling.
+        if (
+            not shown
+        ):  # The display belongs to an earlier cell: what it became is still worth telling.
             self._add_display("update_display_data", content)
             return
         for item in shown:
@@ -211,7 +213,9 @@ class OutputCollector:
         data, metadata, size = self._bounded_bundle(content)
         self._items.append(_Display(kind, data, metadata, _display_id(content), size))
 
-    def _bounded_bundle(self, content: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], int]:
+    def _bounded_bundle(
+        self, content: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any], int]:
         """The MIME bundle of a display within what is left of the byte limit, and its size."""
         data: dict[str, Any] = {}
         used = 0

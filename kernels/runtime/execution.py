@@ -37,9 +37,7 @@ class End(Enum):
 class Execution:
     """Collects the messages of one ``execute_request`` until its reply and ``idle`` were seen."""
 
-    def __init__(
-        self, request: RunRequest, limits: Limits, sink: OutputSink | None = None
-    ) -> None:
+    def __init__(self, request: RunRequest, limits: Limits, sink: OutputSink | None = None) -> None:
         self.request = request
         self.interrupted = False
         self.timed_out = False

@@ -280,9 +280,7 @@ class LiveKernel:
         if not self._process.interrupts_by_message:
             await self._process.interrupt()
             return
-        msg_id = await self._connection.request(
-            Channel.CONTROL, "interrupt_request", {}, _ignore
-        )
+        msg_id = await self._connection.request(Channel.CONTROL, "interrupt_request", {}, _ignore)
         self._connection.forget(msg_id)
 
     # -- processes --------------------------------------------------------------------------
@@ -382,9 +380,7 @@ class LiveKernel:
     async def _watch(self, process: KernelProcess) -> None:
         """Wait for the process to end by itself; the owner of this task is the process's user."""
         self._death = await process.wait()
-        log.warning(
-            "kernel died", extra={"kernel_id": self.kernel_id, "death": str(self._death)}
-        )
+        log.warning("kernel died", extra={"kernel_id": self.kernel_id, "death": str(self._death)})
         if self._state is not KernelState.RUNNING:
             return  # Whoever starts it sees that this task has ended.
         await self._drain()

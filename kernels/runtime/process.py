@@ -20,7 +20,7 @@ from typing import Protocol
 import zmq.asyncio
 from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
-from jupyter_client.provisioning import KernelProvisionerBase
+from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 
 from kernels.runtime.bounded import Tail
 from kernels.runtime.errors import KernelStartFailed
@@ -147,7 +147,7 @@ class ProvisionedProcess:
         pid = getattr(self._provisioner, "pid", None)
         if isinstance(pid, int) and hasattr(os, "pidfd_open"):
             await _wait_for_exit(pid)
-        while (code := await self._provisioner.poll()) is None:
+        while (code := await self._provisioner.poll()) is None:  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(POLL_INTERVAL)
         return Death.from_return_code(code)
 

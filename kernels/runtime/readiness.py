@@ -37,9 +37,7 @@ async def wait_until_ready(connection: Connection) -> None:
     try:
         while not (probe.replied.is_set() and probe.heard_iopub.is_set()):
             asked.append(
-                await connection.request(
-                    Channel.SHELL, "kernel_info_request", {}, probe.on_message
-                )
+                await connection.request(Channel.SHELL, "kernel_info_request", {}, probe.on_message)
             )
             await _wait_for_both(probe, NUDGE_INTERVAL)
     finally:
@@ -50,9 +48,7 @@ async def wait_until_ready(connection: Connection) -> None:
 async def answers(connection: Connection, limit: float) -> bool:
     """Whether an idle kernel answers a ``kernel_info_request`` within ``limit`` seconds."""
     probe = _Probe()
-    msg_id = await connection.request(
-        Channel.SHELL, "kernel_info_request", {}, probe.on_message
-    )
+    msg_id = await connection.request(Channel.SHELL, "kernel_info_request", {}, probe.on_message)
     try:
         async with asyncio.timeout(limit):
             await probe.replied.wait()

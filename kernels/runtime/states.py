@@ -18,9 +18,7 @@ class KernelState(StrEnum):
 
 
 LEGAL_STEPS: dict[KernelState, frozenset[KernelState]] = {
-    KernelState.STARTING: frozenset(
-        {KernelState.RUNNING, KernelState.DEAD, KernelState.DESTROYED}
-    ),
+    KernelState.STARTING: frozenset({KernelState.RUNNING, KernelState.DEAD, KernelState.DESTROYED}),
     KernelState.RUNNING: frozenset(
         {KernelState.RESTARTING, KernelState.DEAD, KernelState.DESTROYED}
     ),

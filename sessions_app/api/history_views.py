@@ -28,7 +28,12 @@ class ExecutionViewSet(AsyncViewSet):
         summary="List what ran",
         description="Newest first, page by page: follow `next`.",
         parameters=[ExecutionQuerySerializer],
-        responses=answers({200: ExecutionPageSerializer}, 400, 404, because_404="The cursor is none that was given out."),
+        responses=answers(
+            {200: ExecutionPageSerializer},
+            400,
+            404,
+            because_404="The cursor is none that was given out.",
+        ),
     )
     async def list(self, request: Request) -> Response:
         """A page of executions."""

@@ -40,7 +40,7 @@ class StrictIntegerField(serializers.IntegerField):
         """The number; text, booleans and fractions are refused."""
         if isinstance(data, bool) or not isinstance(data, int):
             self.fail("invalid")
-        return data
+        return int(data)
 
 
 class CodeField(StrictCharField):
@@ -54,21 +54,43 @@ class ExecuteSerializer(serializers.Serializer[JSONObject]):
     """What to run."""
 
     code = CodeField(help_text="The code to run.")
-    language = StrictCharField(required=False, default="python", max_length=LONGEST_LANGUAGE, help_text="`python`, `bash` (through the Python kernel's `%%bash`), or the language of another installed kernel.")
-    timeout = TimeoutField(required=False, allow_null=True, default=None, help_text="Seconds it may run; null means `KERNELBOX_EXECUTION_TIMEOUT`. The wait for its turn does not count.")
+    language = StrictCharField(
+        required=False,
+        default="python",
+        max_length=LONGEST_LANGUAGE,
+        help_text="`python`, `bash` (through the Python kernel's `%%bash`), or the language of another installed kernel.",
+    )
+    timeout = TimeoutField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Seconds it may run; null means `KERNELBOX_EXECUTION_TIMEOUT`. The wait for its turn does not count.",
+    )
 
 
 class MaxAttemptsField(StrictIntegerField):
     """How often to try."""
 
     def __init__(self) -> None:
-        super().__init__(required=False, allow_null=True, default=None, min_value=1, max_value=MOST_ATTEMPTS, help_text="Attempts in all; null means `KERNELBOX_MAX_RETRIES`.")
+        super().__init__(
+            required=False,
+            allow_null=True,
+            default=None,
+            min_value=1,
+            max_value=MOST_ATTEMPTS,
+            help_text="Attempts in all; null means `KERNELBOX_MAX_RETRIES`.",
+        )
 
 
 class ExecuteWithRetrySerializer(ExecuteSerializer):
     """What to run until it succeeds."""
 
-    on_error_code = CodeField(required=False, allow_null=True, default=None, help_text="Run as the next attempt after each failure; null runs the same code again.")
+    on_error_code = CodeField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Run as the next attempt after each failure; null runs the same code again.",
+    )
     max_attempts = MaxAttemptsField()
 
 
@@ -76,7 +98,13 @@ class ExecuteRetrySerializer(ExecuteSerializer):
     """What to run until it succeeds, with a replacement for each failure."""
 
     max_attempts = MaxAttemptsField()
-    replacement_codes = serializers.ListField(child=CodeField(), required=False, default=list, max_length=MOST_ATTEMPTS, help_text="The first is run after the first failure, and so on; past the last, what ran before runs again.")
+    replacement_codes = serializers.ListField(
+        child=CodeField(),
+        required=False,
+        default=list,
+        max_length=MOST_ATTEMPTS,
+        help_text="The first is run after the first failure, and so on; past the last, what ran before runs again.",
+    )
 
 
 class ErrorInfoSerializer(serializers.Serializer[JSONObject]):
@@ -84,16 +112,22 @@ class ErrorInfoSerializer(serializers.Serializer[JSONObject]):
 
     ename = serializers.CharField(help_text="Its type, `ZeroDivisionError` say.")
     evalue = serializers.CharField(help_text="Its message.")
-    traceback = serializers.ListField(child=serializers.CharField(), help_text="Its traceback, with ANSI colours.")
+    traceback = serializers.ListField(
+        child=serializers.CharField(), help_text="Its traceback, with ANSI colours."
+    )
 
 
 class OutputItemSerializer(serializers.Serializer[JSONObject]):
     """One output, in the order in which it came."""
 
-    kind = serializers.CharField(help_text="`stream`, `display_data`, `update_display_data`, `execute_result` or `error`.")
+    kind = serializers.CharField(
+        help_text="`stream`, `display_data`, `update_display_data`, `execute_result` or `error`."
+    )
     text = serializers.CharField(allow_null=True, help_text="As plain text.")
     name = serializers.CharField(allow_null=True, help_text="`stdout` or `stderr`, of a stream.")
-    data = serializers.DictField(help_text="By MIME type; images are base64.")
+    data = serializers.DictField(  # type: ignore[assignment]
+        help_text="By MIME type; images are base64."
+    )
     metadata = serializers.DictField(help_text="By MIME type; the size of an image, say.")
 
 
@@ -111,13 +145,27 @@ class AttemptSerializer(serializers.Serializer[JSONObject]):
 class OutcomeSerializer(serializers.Serializer[JSONObject]):
     """What came of an execution, without its rich outputs."""
 
-    status = serializers.ChoiceField(choices=RESULT_STATUSES, help_text="What came of it. Code that raises is `error`, and no HTTP error.")
-    output = serializers.CharField(help_text="Stdout; past `KERNELBOX_OUTPUT_CHAR_LIMIT` characters its head and its tail.")
+    status = serializers.ChoiceField(
+        choices=RESULT_STATUSES,
+        help_text="What came of it. Code that raises is `error`, and no HTTP error.",
+    )
+    output = serializers.CharField(
+        help_text="Stdout; past `KERNELBOX_OUTPUT_CHAR_LIMIT` characters its head and its tail."
+    )
     stderr = serializers.CharField(help_text="Stderr, within the same limit.")
-    return_value = serializers.CharField(allow_null=True, help_text="The last expression's value as plain text, within the same limit.")
-    execution_count = serializers.IntegerField(allow_null=True, help_text="The kernel's count of executions.")
-    duration_ms = serializers.IntegerField(help_text="Milliseconds from when the code was sent to its end; of all attempts together.")
-    queued_ms = serializers.IntegerField(help_text="Milliseconds it waited for its turn before that.")
+    return_value = serializers.CharField(
+        allow_null=True,
+        help_text="The last expression's value as plain text, within the same limit.",
+    )
+    execution_count = serializers.IntegerField(
+        allow_null=True, help_text="The kernel's count of executions."
+    )
+    duration_ms = serializers.IntegerField(
+        help_text="Milliseconds from when the code was sent to its end; of all attempts together."
+    )
+    queued_ms = serializers.IntegerField(
+        help_text="Milliseconds it waited for its turn before that."
+    )
     truncated = serializers.BooleanField(help_text="Whether any output was cut.")
     error = ErrorInfoSerializer(allow_null=True, help_text="The exception, or null.")
     state_lost = serializers.BooleanField(help_text="Whether the variables from before are gone.")
@@ -135,7 +183,10 @@ class ExecutionResultSerializer(OutcomeSerializer):
 class ExecutionSummarySerializer(OutcomeSerializer):
     """One execution in a list: all but its rich outputs and attempts."""
 
-    status = serializers.ChoiceField(choices=EXECUTION_STATUSES, help_text="What came of it; `running` while it runs, `unknown` if the server ended meanwhile.")
+    status = serializers.ChoiceField(
+        choices=EXECUTION_STATUSES,
+        help_text="What came of it; `running` while it runs, `unknown` if the server ended meanwhile.",
+    )
     id = serializers.CharField(help_text="Its id: 32 hexadecimal digits, in the order of time.")
     code = serializers.CharField(help_text="What ran.")
     language = serializers.CharField(help_text="In which language.")
@@ -143,7 +194,9 @@ class ExecutionSummarySerializer(OutcomeSerializer):
     kernel_name = serializers.CharField(allow_null=True, help_text="The kernel's name at the time.")
     session_name = serializers.CharField(allow_null=True, help_text="In which session.")
     started_at = serializers.DateTimeField(help_text="When it was sent, ISO 8601 in UTC.")
-    finished_at = serializers.DateTimeField(allow_null=True, help_text="When it ended; null while it runs.")
+    finished_at = serializers.DateTimeField(
+        allow_null=True, help_text="When it ended; null while it runs."
+    )
     door = serializers.ChoiceField(choices=Door.values, help_text="How it came in.")
     asked_by = serializers.CharField(help_text="The address it came from.")
 
@@ -169,13 +222,25 @@ class ExecutionQuerySerializer(serializers.Serializer[JSONObject]):
 
     session = serializers.CharField(required=False, help_text="Of the session of that name.")
     kernel = serializers.CharField(required=False, help_text="Of the kernel with that id or name.")
-    status = serializers.ChoiceField(required=False, choices=EXECUTION_STATUSES, help_text="With that status.")
+    status = serializers.ChoiceField(
+        required=False, choices=EXECUTION_STATUSES, help_text="With that status."
+    )
     language = serializers.CharField(required=False, help_text="In that language.")
-    since = serializers.DateTimeField(required=False, help_text="Sent at or after that time, ISO 8601.")
+    since = serializers.DateTimeField(
+        required=False, help_text="Sent at or after that time, ISO 8601."
+    )
     until = serializers.DateTimeField(required=False, help_text="Sent before that time, ISO 8601.")
-    search = serializers.CharField(required=False, max_length=1_000, help_text="With that text in the code or in stdout, in any case.")
-    cursor = serializers.CharField(required=False, help_text="Where a page begins; taken from `next` or `previous`.")
-    page_size = serializers.IntegerField(required=False, min_value=1, max_value=200, default=50, help_text="Executions on a page.")
+    search = serializers.CharField(
+        required=False,
+        max_length=1_000,
+        help_text="With that text in the code or in stdout, in any case.",
+    )
+    cursor = serializers.CharField(
+        required=False, help_text="Where a page begins; taken from `next` or `previous`."
+    )
+    page_size = serializers.IntegerField(
+        required=False, min_value=1, max_value=200, default=50, help_text="Executions on a page."
+    )
 
 
 class SessionCreateSerializer(serializers.Serializer[JSONObject]):
@@ -189,9 +254,13 @@ class SessionSerializer(serializers.Serializer[JSONObject]):
 
     name = serializers.CharField(help_text="Its name.")
     language = serializers.CharField(help_text="Its language, which is that of its first call.")
-    tags = serializers.DictField(child=serializers.CharField(), help_text="Labels that it was created with.")
+    tags = serializers.DictField(
+        child=serializers.CharField(), help_text="Labels that it was created with."
+    )
     created_at = serializers.DateTimeField(help_text="When it was created, ISO 8601 in UTC.")
-    last_used_at = serializers.DateTimeField(help_text="When it last ran something; up to a second behind.")
+    last_used_at = serializers.DateTimeField(
+        help_text="When it last ran something; up to a second behind."
+    )
     kernel = KernelSerializer(allow_null=True, help_text="Its kernel; null if that was destroyed.")
 
 

@@ -23,7 +23,9 @@ urlpatterns = [
         name="kernel-execute-retry",
     ),
     path("sessions", SessionListViewSet.as_view({"get": "list"}), name="sessions"),
-    re_path(_NAME + r"/execute$", SessionViewSet.as_view({"post": "execute"}), name="session-execute"),
+    re_path(
+        _NAME + r"/execute$", SessionViewSet.as_view({"post": "execute"}), name="session-execute"
+    ),
     re_path(
         _NAME + r"/execute_with_retry$",
         SessionViewSet.as_view({"post": "execute_with_retry"}),

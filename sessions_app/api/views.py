@@ -112,7 +112,7 @@ class SessionListViewSet(ExecutingViewSet):
     async def list(self, request: Request) -> Response:
         """All sessions and their kernels."""
         services = self.services()
-        sessions = await services.sessions.list()
+        sessions = await services.sessions.all()
         return Response({"sessions": [session_answer(s, services.manager) for s in sessions]})
 
 
@@ -127,7 +127,11 @@ class SessionViewSet(ExecutingViewSet):
         parameters=[SESSION_NAME],
         request=SessionCreateSerializer,
         responses=answers(
-            {200: KernelSerializer}, *WITH_BODY, 409, 429, because_409="The session runs another language than Python."
+            {200: KernelSerializer},
+            *WITH_BODY,
+            409,
+            429,
+            because_409="The session runs another language than Python.",
         ),
         examples=[OpenApiExample("With labels", {"tags": {"task": "eda"}}, request_only=True)],
     )

@@ -39,7 +39,7 @@ class BadRequest(Exception):
     """A message that cannot be understood; its text goes back to the client."""
 
 
-class SessionConsumer(AsyncWebsocketConsumer):
+class SessionConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """One client's connection to one session."""
 
     services: Services
@@ -148,7 +148,9 @@ def _parsed(raw: str | bytes) -> dict[str, Any]:
     if not isinstance(request, dict):
         raise BadRequest("The message must be a JSON object.")
     request_id = request.get("request_id")
-    if not (request_id is None or (isinstance(request_id, (str, int)) and len(str(request_id)) <= 128)):
+    if not (
+        request_id is None or (isinstance(request_id, (str, int)) and len(str(request_id)) <= 128)
+    ):
         raise BadRequest("request_id must be a short text or a number.")
     return request
 

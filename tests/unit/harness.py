@@ -22,7 +22,7 @@ from tests.scripted_kernel import ScriptedKernel, ScriptedLauncher, Start
 T = TypeVar("T")
 
 #: Seconds after which a test has waited in vain.
-LIMIT = 8.0
+LIMIT = 5.0
 
 
 async def soon(awaitable: Awaitable[T], limit: float = LIMIT) -> T:
