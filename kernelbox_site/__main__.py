@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import socket
 import sys
 from collections.abc import Sequence
 
-import uvicorn
-
 from kernelbox_site import __version__
 from kernelbox_site.env import BadSetting, Environment, read_environment, unknown_settings
-
-#: Seconds that answers under way get when the server is stopped.
-STOP_GRACE = 3
-#: Bytes of one WebSocket message from a client.
-WEBSOCKET_MESSAGE_LIMIT = 16 * 1024 * 1024
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     _prepare(environment)
     _greet(environment, listener)
-    _serve(environment, listener, reload=options.reload)
+    # Not before now: these need the settings, and those the environment as it is by now.
+    from kernelbox_site.server import serve
+
+    serve(environment, listener, reload=options.reload)
     return 0
 
 
@@ -96,35 +91,6 @@ def _greet(environment: Environment, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     base = f"http://{f'[{host}]' if ':' in host else host}:{port}{environment.root_path}"
     print(f"KernelBox {__version__} on {base}  (API {base}/docs, admin {base}/admin/)", flush=True)
-
-
-def _serve(environment: Environment, listener: socket.socket, *, reload: bool) -> None:
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
-    config = uvicorn.Config(
-        "kernelbox_site.asgi:application",
-        host=environment.host,
-        port=environment.port,
-        root_path=environment.root_path,
-        loop="auto",
-        http="httptools",
-        ws="websockets-sansio",
-        lifespan="on",
-        log_config=None,
-        access_log=environment.log_level == "DEBUG",
-        server_header=False,
-        proxy_headers=bool(environment.trusted_proxies),
-        forwarded_allow_ips=list(environment.trusted_proxies),
-        timeout_graceful_shutdown=STOP_GRACE,
-        ws_max_size=WEBSOCKET_MESSAGE_LIMIT,
-        reload=reload,
-    )
-    server = uvicorn.Server(config)
-    if reload:
-        from uvicorn.supervisors import ChangeReload
-
-        ChangeReload(config, target=server.run, sockets=[listener]).run()
-    else:
-        server.run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -40,6 +41,8 @@ class DoorPolicy:
     #: Open without the token: health checks have none, and the admin has a log-in of its own.
     open_paths: tuple[str, ...] = ("/health",)
     open_prefixes: tuple[str, ...] = ("/admin/", "/static/")
+    #: Where bodies may be forms: the admin's carry a token of their own against foreign pages.
+    form_prefixes: tuple[str, ...] = ("/admin/",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +86,13 @@ class Door:
 
     def _refusal(self, scope: HTTPScope | WebSocketScope) -> Refusal | None:
         headers = _headers(scope)
+        path = self._path(scope)
         return (
             self._wrong_host(headers)
             or _wrong_site(headers, scope["scheme"])
-            or self._wrong_token(headers, self._path(scope))
+            or self._wrong_token(headers, path)
             or self._declared_too_large(headers)
+            or self._wrong_type(headers, path)
         )
 
     def _path(self, scope: HTTPScope | WebSocketScope) -> str:
@@ -110,7 +115,7 @@ class Door:
         if not policy.token or is_open:
             return None
         presented = presented_token(headers.get(b"authorization", b""))
-        if hmac.compare_digest(presented, policy.token.encode()):
+        if hmac.compare_digest(presented, os.fsencode(policy.token)):
             return None
         detail = (
             "The token is not the server's."
@@ -125,6 +130,17 @@ class Door:
         declared = headers.get(b"content-length", b"0")
         limit = self._policy.body_limit
         return _too_large(limit) if declared.isdigit() and int(declared) > limit else None
+
+    def _wrong_type(self, headers: dict[bytes, bytes], path: str) -> Refusal | None:
+        """Bodies are JSON, which no page can send to another site without asking first."""
+        has_body = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
+        if not has_body or path.startswith(self._policy.form_prefixes):
+            return None
+        sent = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if sent == b"application/json":
+            return None
+        named = f"as {sent.decode('latin-1')!r}" if sent else "without a Content-Type"
+        return Refusal(415, f"The body must be sent as 'application/json'; it came {named}.")
 
 
 def presented_token(authorization: bytes) -> bytes:
@@ -157,7 +173,10 @@ def _wrong_site(headers: dict[bytes, bytes], scheme: str) -> Refusal | None:
 
 def _same_site(origin: str, host: str, scheme: str) -> bool:
     """Whether an ``Origin`` is the page that this very ``Host`` serves, default ports left out."""
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:  # Brackets that hold no IPv6 address.
+        return False
     if not parts.netloc:
         return False
     port = DEFAULT_PORTS.get(parts.scheme, "")

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+from asgiref.typing import (
+    ASGI3Application,
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    WebSocketScope,
+)
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
@@ -12,12 +17,24 @@ from django.core.handlers.asgi import ASGIHandler
 from django.urls import re_path
 from servestatic import ServeStaticASGI
 
-from kernelbox_site.door import LOCAL_NAMES, Door, DoorPolicy
+from kernelbox_site.door import LOCAL_NAMES, Door, DoorPolicy, Refusal, refuse
 from kernelbox_site.env import Environment
 from kernelbox_site.lifespan import lifespan
 from sessions_app.consumers.session import SessionConsumer
 
-websocket_urls = [re_path(r"^ws/sessions/(?P<name>.*)$", SessionConsumer.as_asgi())]
+
+async def no_websocket(
+    scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable
+) -> None:
+    """What a WebSocket to any other path is answered."""
+    detail = "There is no WebSocket here; those of sessions are at /ws/sessions/{name}."
+    await refuse(Refusal(404, detail), scope, receive, send)
+
+
+websocket_urls = [
+    re_path(r"(?s)^ws/sessions/(?P<name>.*)$", SessionConsumer.as_asgi()),
+    re_path("", no_websocket),  # type: ignore[arg-type]
+]
 
 
 def make_application() -> ASGI3Application:
@@ -26,7 +43,7 @@ def make_application() -> ASGI3Application:
     router = ProtocolTypeRouter(
         {
             "http": static_files(ASGIHandler(), environment.root_path),
-            "websocket": under_root_path(URLRouter(websocket_urls), environment.root_path),
+            "websocket": URLRouter(websocket_urls),
             "lifespan": lifespan,
         }
     )
@@ -46,20 +63,8 @@ def door_policy(environment: Environment) -> DoorPolicy:
 
 def static_files(application: Any, root_path: str) -> Any:
     """Serve the files of the installed apps where they lie, without a copy of them all."""
-    served = ServeStaticASGI(application, prefix=f"{root_path}/static/")
+    served = ServeStaticASGI(application, prefix=f"{root_path}/static/", allow_all_origins=False)
     for finder in get_finders():
         for storage in getattr(finder, "storages", {}).values():
             served.add_files(storage.location, prefix=f"{root_path}/static/")
     return served
-
-
-def under_root_path(application: Any, root_path: str) -> Any:
-    """Take the proxy's prefix from the path, which Channels does not do."""
-
-    async def without_prefix(
-        scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
-        path = scope["path"].removeprefix(root_path)  # type: ignore[typeddict-item]
-        await application({**scope, "path": path}, receive, send)
-
-    return without_prefix

@@ -110,8 +110,11 @@ class KernelManager:
     async def close(self) -> None:
         """End every kernel of this process and record it. Their names and ids stay.
 
-        Executions that run are told that their kernel is gone, and have time to be recorded.
+        Executions that run are told that their kernel is gone, and have time to be recorded. A
+        second call does nothing.
         """
+        if self._stopping:
+            return
         self._stopping = True
         try:
             async with asyncio.timeout(STOP_LIMIT):

@@ -23,9 +23,6 @@ def _prepare() -> None:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["KERNELBOX_HOME"] = f"{folder}/home"
     os.environ["KERNELBOX_RUNTIME_DIR"] = f"{folder}/run"
-    # Playwright's synchronous API runs an event loop in this thread, where Django then refuses
-    # synchronous queries; pytest-django's database fixtures make them between the tests.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     if ON_POSTGRES and POSTGRES_URL:
         os.environ["DATABASE_URL"] = POSTGRES_URL
 

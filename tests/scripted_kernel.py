@@ -251,6 +251,8 @@ class ScriptedLauncher:
     starts: list[Start] = field(default_factory=list)
     #: Every kernel that was started, the newest last.
     kernels: list[ScriptedKernel] = field(default_factory=list)
+    #: Set by every launch that was not refused.
+    launched: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def launch(self) -> ScriptedKernel:
         """Start one."""
@@ -259,6 +261,7 @@ class ScriptedLauncher:
             raise KernelStartFailed(start.refused)
         kernel = ScriptedKernel(self.context, ChainMap(self.scripts, DEFAULT_SCRIPTS), start)
         self.kernels.append(kernel)
+        self.launched.set()
         return kernel
 
     async def close(self) -> None:

@@ -33,6 +33,8 @@ class Server:
     home: Path
     runtime_dir: Path
     process: subprocess.Popen[str] = field(repr=False)
+    #: What it was started with: its database among it, for another server on the same.
+    settings: dict[str, str] = field(default_factory=dict, repr=False)
     lines: list[str] = field(default_factory=list, repr=False)
 
     @property
@@ -62,7 +64,8 @@ def clean_environment(home: Path, runtime_dir: Path, **settings: str) -> dict[st
         if not name.startswith("KERNELBOX_") and name != "DATABASE_URL"
     }
     folders = {"KERNELBOX_HOME": str(home), "KERNELBOX_RUNTIME_DIR": str(runtime_dir)}
-    return kept | folders | {"KERNELBOX_PORT": "0", "PYTHONUNBUFFERED": "1"} | settings
+    quiet = {"KERNELBOX_PORT": "0", "PYTHONUNBUFFERED": "1"}
+    return kept | folders | quiet | settings
 
 
 @contextlib.contextmanager
@@ -74,16 +77,17 @@ def running_server(settings: Mapping[str, str] | None = None) -> Iterator[Server
             stack.enter_context(tempfile.TemporaryDirectory(prefix="kr", dir="/tmp"))
         )
         database = stack.enter_context(database_settings())
+        settings = {**database, **(settings or {})}
         process = subprocess.Popen(
             [sys.executable, "-m", "kernelbox_site"],
             cwd=ROOT,
-            env=clean_environment(home, runtime_dir, **database, **(settings or {})),
+            env=clean_environment(home, runtime_dir, **settings),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
         stack.callback(stop, process)
-        server = Server("", home, runtime_dir, process)
+        server = Server("", home, runtime_dir, process, settings)
         listening = threading.Event()
         reader = threading.Thread(target=_read, args=(server, listening), daemon=True)
         reader.start()

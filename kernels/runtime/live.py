@@ -119,7 +119,15 @@ class LiveKernel:
         """Whether it lives: an idle kernel must answer, a busy one's process must exist."""
         if self._state is not KernelState.RUNNING or self._connection is None:
             return False
-        return self.busy or await answers(self._connection, PING_LIMIT)
+        if self.busy or self._watcher is None:
+            return True
+        asking = asyncio.create_task(answers(self._connection, PING_LIMIT), name="ping kernel")
+        await asyncio.wait({asking, self._watcher}, return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done():  # It died before it could answer.
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            return False
+        return asking.result()
 
     # -- its life ---------------------------------------------------------------------------
 

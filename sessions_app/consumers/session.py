@@ -20,7 +20,7 @@ from kernels.api.base import checked
 from kernels.api.json import dump_json
 from kernels.api.names import check_path_name
 from kernels.runtime.errors import KernelBoxError
-from kernels.runtime.types import Event
+from kernels.runtime.types import Event, ExecutionResult
 from sessions_app.api.serializers import ExecuteSerializer
 from sessions_app.models import Door
 from sessions_app.orders import caller, make_order, session_target
@@ -92,9 +92,8 @@ class SessionConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         request_id = request.get("request_id")
         try:
             wanted = checked(ExecuteSerializer, request)
-            order = await make_order(self.services, wanted, Door.WEBSOCKET, caller(self.scope))
-            target = await session_target(self.services, self.session, order)
-            result = await self.services.executor.run(target, order)
+            # Owned, so that a client that goes away while its session starts is still served.
+            result = await self.services.manager.owned(self._run(wanted))
         except ValidationError as error:
             await self._send_error(_sentence(error.detail), request_id)
         except (KernelBoxError, OperationalError, InterfaceError) as error:
@@ -103,6 +102,11 @@ class SessionConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             if request_id is not None:
                 accepted = {"execution_id": result.execution_id, "request_id": request_id}
                 await self._send({"type": "answered", **accepted})
+
+    async def _run(self, wanted: dict[str, Any]) -> ExecutionResult:
+        order = await make_order(self.services, wanted, Door.WEBSOCKET, caller(self.scope))
+        target = await session_target(self.services, self.session, order)
+        return await self.services.executor.run(target, order)
 
     async def _interrupt(self, request: dict[str, Any]) -> None:
         session = self.services.sessions.at_hand(self.session)

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import hypothesis
 import pytest
 
 from tests.unit.harness import Bench, Line
-
-# No deadline: it would measure the machine. The same examples every time: a failure is a change.
-hypothesis.settings.register_profile("unit", deadline=None, derandomize=True, database=None)
-hypothesis.settings.load_profile("unit")
 
 
 @pytest.fixture

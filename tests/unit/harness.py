@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import hypothesis
 import zmq
 import zmq.asyncio
 
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 #: Seconds after which a test has waited in vain.
 LIMIT = 5.0
+#: For properties: no deadline, which would measure the machine, and the same examples every time,
+#: so that a failure is a change.
+PROPERTY = hypothesis.settings(deadline=None, derandomize=True, database=None)
 
 
 async def soon(awaitable: Awaitable[T], limit: float = LIMIT) -> T:

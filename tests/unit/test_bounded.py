@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kernels.runtime.bounded import Tail, cut_marker, cut_text
+from tests.unit.harness import PROPERTY
 
 #: No brackets: a marker in the text itself could not be told from ours.
 TEXT = st.text(st.characters(exclude_characters="["), max_size=2_000)
@@ -16,17 +17,20 @@ LIMITS = st.integers(min_value=0, max_value=1_000)
 MARKER = re.compile(re.escape(cut_marker(0)).replace("0", r"(\d+)"))
 
 
+@PROPERTY
 @given(text=TEXT, limit=LIMITS)
 @example(text="x" * 200, limit=10)
 def test_a_text_is_never_longer_than_its_limit(text: str, limit: int) -> None:
     assert len(cut_text(text, limit)) <= limit
 
 
+@PROPERTY
 @given(text=TEXT, spare=st.integers(min_value=0, max_value=100))
 def test_a_text_within_its_limit_is_the_same_object(text: str, spare: int) -> None:
     assert cut_text(text, len(text) + spare) is text
 
 
+@PROPERTY
 @given(length=st.integers(min_value=200, max_value=20_000), limit=st.integers(100, 199))
 @example(length=298, limit=199)
 def test_what_is_kept_and_what_is_missing_add_up(length: int, limit: int) -> None:
@@ -37,6 +41,7 @@ def test_what_is_kept_and_what_is_missing_add_up(length: int, limit: int) -> Non
     assert text.endswith(tail)
 
 
+@PROPERTY
 @given(length=st.integers(min_value=200, max_value=20_000), limit=st.integers(100, 199))
 def test_head_and_tail_are_kept_in_equal_parts_and_fill_the_limit(length: int, limit: int) -> None:
     cut = cut_text("x" * length, limit)
@@ -45,6 +50,7 @@ def test_head_and_tail_are_kept_in_equal_parts_and_fill_the_limit(length: int, l
     assert 0 <= len(tail) - len(head) <= 1
 
 
+@PROPERTY
 @given(pieces=st.lists(st.text(max_size=50), max_size=50), limit=LIMITS)
 def test_a_tail_keeps_exactly_the_last_characters(pieces: list[str], limit: int) -> None:
     whole = "".join(pieces)
@@ -54,6 +60,7 @@ def test_a_tail_keeps_exactly_the_last_characters(pieces: list[str], limit: int)
     assert tail.text() == whole[max(len(whole) - limit, 0) :]
 
 
+@PROPERTY
 @given(pieces=st.lists(st.text(max_size=50), max_size=50), limit=LIMITS)
 def test_a_tail_counts_what_it_dropped(pieces: list[str], limit: int) -> None:
     tail = Tail(limit)

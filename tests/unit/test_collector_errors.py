@@ -125,7 +125,7 @@ def test_what_the_wire_lets_through_does_not_raise_however_deep_it_is(
     except (ValueError, RecursionError):  # as Wire.parse() refuses it
         return
     collector.feed(msg_type, read)
-    assert len(collector.outputs()) == 1
+    assert {item.kind for item in collector.outputs()} <= {msg_type}
 
 
 def test_a_count_that_is_no_number_is_passed_over() -> None:

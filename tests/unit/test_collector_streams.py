@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kernels.runtime.bounded import cut_marker
 from kernels.runtime.collector import OutputCollector, stream_text
 from kernels.runtime.types import Limits, OutputItem
+from tests.unit.harness import PROPERTY
 
 MARKER = re.compile(re.escape(cut_marker(0)).replace("0", r"(\d+)"))
 #: Long enough for the marker to fit twice, so that the limit can be kept.
@@ -55,6 +56,7 @@ def test_empty_pieces_leave_no_output() -> None:
     assert printed(on_stdout(["", ""])).outputs() == ()
 
 
+@PROPERTY
 @given(pieces=PIECES)
 def test_all_that_fits_is_kept_as_it_was(pieces: list[str]) -> None:
     whole = "".join(pieces)
@@ -63,12 +65,14 @@ def test_all_that_fits_is_kept_as_it_was(pieces: list[str]) -> None:
     assert not collector.truncated
 
 
+@PROPERTY
 @given(pieces=PIECES, limit=LIMITS)
 def test_a_stream_is_never_longer_than_its_limit(pieces: list[str], limit: int) -> None:
     text = stream_text(printed(on_stdout(pieces), limit).outputs(), "stdout")
     assert len(text) <= limit
 
 
+@PROPERTY
 @given(pieces=PIECES, end=st.text("xyz", min_size=601, max_size=700), limit=LIMITS)
 def test_what_is_kept_and_what_is_missing_add_up_to_what_came(
     pieces: list[str], end: str, limit: int
@@ -82,6 +86,7 @@ def test_what_is_kept_and_what_is_missing_add_up_to_what_came(
     assert len(head) + int(missing) + len(tail) == len(whole)
 
 
+@PROPERTY
 @given(size=st.integers(min_value=1, max_value=40), limit=LIMITS)
 def test_the_head_and_the_tail_share_the_limit(size: int, limit: int) -> None:
     pieces = [f"{n:0{size}}" for n in range(1_000 // size + 1)]

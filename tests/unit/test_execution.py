@@ -196,7 +196,7 @@ async def test_a_lost_idle_ends_it_once_nothing_more_has_come_for_a_while() -> N
     running = execution()
     loop = asyncio.get_running_loop()
     reply(running)
-    still_printing = 0.4 * IDLE_GRACE
+    still_printing = 0.2 * IDLE_GRACE
     loop.call_later(still_printing, stdout, running, "still printing")
     begun = loop.time()
     assert await soon(running.ended) is End.FINISHED

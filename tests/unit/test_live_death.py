@@ -128,7 +128,7 @@ async def test_a_dead_kernel_that_cannot_be_brought_back_fails_the_call_and_may_
 async def test_a_call_that_is_cancelled_while_it_brings_the_kernel_back_does_not_block_the_next(
     bench: Bench,
 ) -> None:
-    kernel = await bench.started(Start(), Start(mute=True))
+    kernel = await bench.started(Start(), Start(unheard=1))
     await run(kernel, "os._exit(3)")
     starting = bench.steps.next(KernelState.RESTARTING)
     call = asyncio.create_task(run(kernel, "1+1"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -69,7 +70,7 @@ async def test_a_full_queue_refuses_and_names_its_limit(bench: Bench) -> None:
     kernel = await bench.started(queue_limit=2)
     calls = [asyncio.create_task(run(kernel, code)) for code in ("long", "1+1", "1+1")]
     await soon(gate.entered.wait())
-    with pytest.raises(QueueFull, match="^2 executions already wait"):
+    with pytest.raises(QueueFull, match=r"^2 executions already wait"):
         await run(kernel, "too many")
     gate.opened.set()
     assert all(result.succeeded for result in await asyncio.gather(*calls))
@@ -99,7 +100,7 @@ async def test_the_caller_is_told_when_its_turn_has_come(bench: Bench) -> None:
     began: list[str] = []
     calls = [
         asyncio.create_task(
-            soon(kernel.execute(RunRequest(code, 5.0), on_start=lambda c=code: began.append(c)))
+            soon(kernel.execute(RunRequest(code, 5.0), on_start=partial(began.append, code)))
         )
         for code in ("long", "1+1")
     ]

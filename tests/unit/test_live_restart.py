@@ -115,13 +115,23 @@ async def test_a_restart_that_fails_leaves_a_dead_kernel(bench: Bench) -> None:
     assert (await run(kernel, "1+1")).return_value == "2"
 
 
-async def test_a_restart_that_is_cancelled_does_not_block_the_kernel(bench: Bench) -> None:
-    kernel = await bench.started(Start(), Start(mute=True))
+@pytest.mark.parametrize("begun", ["before it has begun", "while the new process starts"])
+async def test_a_restart_that_is_cancelled_does_not_block_the_kernel(
+    bench: Bench, begun: str
+) -> None:
+    kernel = await bench.started(Start(), Start(unheard=1))
+    bench.launcher.launched.clear()
     restarting = asyncio.create_task(kernel.restart())
-    await bench.steps.next(S.RESTARTING)
+    if begun.startswith("while"):
+        await soon(bench.launcher.launched.wait())
+    else:
+        await bench.steps.next(S.RESTARTING)
     restarting.cancel()
     await asyncio.gather(restarting, return_exceptions=True)
     assert (await run(kernel, "1+1")).return_value == "2"
+    *earlier, last = bench.processes
+    assert not last.ended
+    assert all(process.released for process in earlier)
 
 
 async def test_a_destroyed_kernel_cannot_be_restarted(bench: Bench) -> None:

@@ -11,6 +11,7 @@ from tests.scripted_cell import Cell, CodeRaised
 from tests.scripted_kernel import Start
 from tests.unit.harness import Bench, run, soon
 
+S = KernelState
 LIMIT_REACHED = ErrorInfo("ExecutionTimeout", "The code ran into its limit of 0.05 s.")
 
 
@@ -58,31 +59,24 @@ async def test_a_cell_that_ignores_its_interrupt_costs_the_state(bench: Bench) -
     assert (after.execution_count, after.state_lost) == (1, False)
 
 
-async def test_whoever_waited_behind_a_cell_that_cost_the_state_is_told(bench: Bench) -> None:
-    kernel = await bench.started()
-    _, waited = await asyncio.gather(
-        run(kernel, "ignore interrupts", timeout=0.05), run(kernel, "1+1")
-    )
-    assert (waited.status, waited.execution_count) == (ExecutionStatus.SUCCESS, 1)
-    assert waited.state_lost
-
-
-async def test_a_kernel_that_cannot_be_replaced_is_dead_and_the_call_still_has_its_result(
+async def test_whoever_waited_behind_such_a_cell_is_told_even_if_the_replacement_fails(
     bench: Bench,
 ) -> None:
     kernel = await bench.started(Start(), Start(refused="No more memory."))
-    result = await run(kernel, "ignore interrupts", timeout=0.05)
-    assert result.status is ExecutionStatus.TIMEOUT
-    assert result.state_lost
-    assert kernel.state is KernelState.DEAD
-    assert (await run(kernel, "1+1")).return_value == "2"
+    overdue, waited = await asyncio.gather(
+        run(kernel, "ignore interrupts", timeout=0.05), run(kernel, "1+1")
+    )
+    assert (overdue.status, overdue.state_lost) == (ExecutionStatus.TIMEOUT, True)
+    assert bench.steps.states == [S.RUNNING, S.RESTARTING, S.DEAD, S.RESTARTING, S.RUNNING]
+    assert (waited.status, waited.execution_count) == (ExecutionStatus.SUCCESS, 1)
+    assert waited.state_lost
 
 
 async def test_a_kernel_that_is_destroyed_while_it_is_replaced_still_has_a_result(
     bench: Bench,
 ) -> None:
     kernel = await bench.started(Start(), Start(mute=True), start_timeout=0.3)
-    replacing = bench.steps.next(KernelState.RESTARTING)
+    replacing = bench.steps.next(S.RESTARTING)
     call = asyncio.create_task(run(kernel, "ignore interrupts", timeout=0.05))
     await replacing
     await soon(kernel.destroy())

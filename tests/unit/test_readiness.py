@@ -33,7 +33,7 @@ async def test_a_kernel_that_is_not_heard_on_iopub_is_asked_again(bench: Bench) 
 async def test_a_kernel_that_never_answers_is_never_ready(bench: Bench) -> None:
     line = await Line.open(bench, ready=False, start=Start(mute=True))
     with pytest.raises(TimeoutError):
-        await soon(wait_until_ready(line.connection), 2 * NUDGE_INTERVAL)
+        await soon(wait_until_ready(line.connection), 1.2 * NUDGE_INTERVAL)
     assert line.connection.received == 0
     await line.connection.close()
 

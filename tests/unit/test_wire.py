@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from jupyter_client.session import Session
 
 from kernels.runtime.types import Channel
 from kernels.runtime.wire import BadMessage, ConnectionInfo, Message, Wire, load_json
+from tests.unit.harness import PROPERTY
 
 KEY = "b0f1a5c3-the-secret"
 MAPPING = {
@@ -112,12 +114,14 @@ def test_truncated_frames_are_refused(kept: int) -> None:
         Wire(INFO).parse(signed()[:kept])
 
 
+@PROPERTY
 @given(frames=st.lists(st.binary(max_size=40) | st.just(DELIMITER), max_size=8))
 def test_garbage_is_refused(frames: list[bytes]) -> None:
     with pytest.raises(BadMessage):
         Wire(INFO).parse(frames)
 
 
+@PROPERTY
 @given(
     header=JSON
     | st.builds(lambda more: HEADER | more, st.dictionaries(st.text(), JSON, max_size=3)),
@@ -191,11 +195,24 @@ def test_nesting_deeper_than_the_stack_is_refused(depth: int, inner: bytes) -> N
         content_of(b'{"a":' + b"[" * depth + inner + b"]" * depth + b"}")
 
 
+@PROPERTY
 @given(value=JSON)
 def test_what_was_parsed_can_be_sent_on_as_strict_json(value: Any) -> None:
     parsed = load_json(json.dumps(value))
     sent = json.dumps(parsed, allow_nan=False).encode("utf-8")
     assert load_json(sent) == parsed
+
+
+@pytest.mark.parametrize("depth", [200, 300, 1_000])
+@pytest.mark.parametrize("inner", ["", "NaN"])
+def test_what_is_too_deep_to_be_sent_on_is_refused(depth: int, inner: str) -> None:
+    raw = '{"a": ' + "[" * depth + inner + "]" * depth + "}"
+    try:
+        content = content_of(raw.encode())
+    except BadMessage:
+        assert depth > 200
+        return
+    assert orjson.loads(orjson.dumps(content)) == content
 
 
 def test_a_finite_number_is_left_as_it_is() -> None:
