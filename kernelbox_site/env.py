@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -20,6 +21,8 @@ from kernels.runtime.process import LONGEST_RUNTIME_DIR
 #: Characters of a stream that are kept where the limit is said to be none at all (0, as in the
 #: original): memory must have a bound.
 UNLIMITED_CHARS = 16 * 1024 * 1024
+_HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\]")
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 #: Variables of the original that have no meaning here, and of the launcher.
 PASSED_OVER = frozenset(
@@ -36,6 +39,11 @@ Reader = Callable[[str], Any]
 
 def _text(raw: str) -> str:
     return raw
+
+
+def _word(raw: str) -> str:
+    """Without the line's end that comes with a secret read from a file."""
+    return raw.strip()
 
 
 def _boolean(raw: str) -> bool:
@@ -77,6 +85,16 @@ def _names(raw: str) -> tuple[str, ...]:
     return tuple(name for part in raw.split(",") if (name := part.strip()))
 
 
+def _hosts(raw: str) -> tuple[str, ...]:
+    for name in (names := _names(raw)):
+        if not _HOST_NAME.fullmatch(name):
+            raise ValueError(
+                "must list names or addresses as they are, without scheme, port or wildcard; "
+                f"{name!r} is none"
+            )
+    return names
+
+
 def _networks(raw: str) -> tuple[str, ...]:
     for name in (names := _names(raw)):
         try:
@@ -95,8 +113,10 @@ def _level(raw: str) -> str:
 
 def _prefix(raw: str) -> str:
     prefix = raw.strip().rstrip("/")
-    if prefix and not prefix.startswith("/"):
-        raise ValueError("must start with a slash, as in /kernelbox")
+    if prefix and not _PATH.fullmatch(prefix):
+        raise ValueError(
+            "must be a path of letters, digits, '.', '_', '~' and '-', as in /kernelbox"
+        )
     return prefix
 
 
@@ -144,7 +164,7 @@ class Environment:
     )
     token: str = _setting(
         "KERNELBOX_TOKEN",
-        _text,
+        _word,
         "",
         "When set, every request but `/health` must carry it.",
         "none",
@@ -152,7 +172,7 @@ class Environment:
     )
     allowed_hosts: tuple[str, ...] = _setting(
         "KERNELBOX_ALLOWED_HOSTS",
-        _names,
+        _hosts,
         (),
         "Names, comma-separated, by which this server may be called besides localhost, 127.0.0.1 and [::1].",
         "none",
@@ -311,7 +331,7 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
     for setting in fields(Environment):
         variable = setting.metadata["variable"]
         raw = environ.get(variable)
-        if raw is None or (raw == "" and setting.metadata["read"] is not _text):
+        if not raw:  # Set to nothing, as compose files do, is not set.
             continue
         try:
             values[setting.name] = setting.metadata["read"](raw)

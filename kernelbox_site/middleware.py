@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
@@ -45,11 +46,14 @@ class AdminSessionMiddleware(_ForAdmin, SessionMiddleware):
 class AdminCsrfViewMiddleware(_ForAdmin, CsrfViewMiddleware):
     """Forms come from our own pages."""
 
-    def process_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Check forms of the admin; the API takes JSON alone, and no foreign ``Origin``."""
+    async def process_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Check forms of the admin; the API takes JSON alone, and no foreign ``Origin``.
+
+        A coroutine, because Django would give a synchronous one a thread for every request.
+        """
         if not request.path_info.startswith(ADMIN):
             return None
-        return super().process_view(request, *args, **kwargs)
+        return await sync_to_async(super().process_view)(request, *args, **kwargs)
 
 
 class AdminAuthenticationMiddleware(_ForAdmin, AuthenticationMiddleware):

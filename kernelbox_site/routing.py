@@ -13,12 +13,12 @@ from asgiref.typing import (
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
-from django.core.handlers.asgi import ASGIHandler
 from django.urls import re_path
 from servestatic import ServeStaticASGI
 
 from kernelbox_site.door import LOCAL_NAMES, Door, DoorPolicy, Refusal, refuse
 from kernelbox_site.env import Environment
+from kernelbox_site.handler import LeanASGIHandler
 from kernelbox_site.lifespan import lifespan
 from sessions_app.consumers.session import SessionConsumer
 
@@ -32,7 +32,7 @@ async def no_websocket(
 
 
 websocket_urls = [
-    re_path(r"(?s)^ws/sessions/(?P<name>.*)$", SessionConsumer.as_asgi()),
+    re_path(r"(?s)^ws/sessions/(?P<name>.*)\Z", SessionConsumer.as_asgi()),
     re_path("", no_websocket),  # type: ignore[arg-type]
 ]
 
@@ -42,7 +42,7 @@ def make_application() -> ASGI3Application:
     environment: Environment = settings.ENV
     router = ProtocolTypeRouter(
         {
-            "http": static_files(ASGIHandler(), environment.root_path),
+            "http": static_files(LeanASGIHandler(), environment.root_path),
             "websocket": URLRouter(websocket_urls),
             "lifespan": lifespan,
         }

@@ -8,8 +8,8 @@ from django.urls import include, path
 from kernelbox_site import views
 
 urlpatterns = [
-    path("", views.RootViewSet.as_view({"get": "list"}), name="root"),
-    path("health", views.HealthViewSet.as_view({"get": "list"}), name="health"),
+    path("", views.RootViewSet.as_view({"get": "index"}), name="root"),
+    path("health", views.HealthViewSet.as_view({"get": "index"}), name="health"),
     path("openapi.json", views.schema, name="schema"),
     path("docs", views.swagger, name="docs"),
     path("redoc", views.redoc, name="redoc"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, JsonResponse
 from drf_spectacular.renderers import OpenApiJsonRenderer2
@@ -24,6 +23,7 @@ from kernelbox_site import __version__
 from kernels.api.base import AsyncViewSet
 from kernels.api.schema import answers
 from kernels.api.scope import manager_of
+from kernels.manager import KernelManager
 
 #: Seconds for the database to answer a health check.
 DATABASE_LIMIT = 2.0
@@ -66,7 +66,7 @@ class RootViewSet(AsyncViewSet):
         summary="What the service offers",
         responses=answers({200: RootSerializer}),
     )
-    async def list(self, request: Request) -> Response:
+    async def index(self, request: Request) -> Response:
         """Links to everything."""
         links = {
             "swagger": ("docs", "Swagger UI: try every endpoint in the browser."),
@@ -101,10 +101,10 @@ class HealthViewSet(AsyncViewSet):
             503: HealthSerializer,
         },
     )
-    async def list(self, request: Request) -> Response:
+    async def index(self, request: Request) -> Response:
         """Look at the database, and tell."""
-        reason = await _database_failure()
         manager = manager_of(request)
+        reason = await _database_failure(manager)
         health = {
             "status": "unavailable" if reason else "ok",
             "service": "kernelbox",
@@ -119,21 +119,16 @@ class HealthViewSet(AsyncViewSet):
         return Response(health)
 
 
-async def _database_failure() -> str | None:
+async def _database_failure(manager: KernelManager) -> str | None:
     """Why the database cannot be used, in a sentence; None when it can."""
     try:
         async with asyncio.timeout(DATABASE_LIMIT):
-            await sync_to_async(_ask_database)()
+            await manager.ask_database()
     except TimeoutError:
         return f"The database did not answer within {DATABASE_LIMIT:g} s."
     except (DatabaseError, InterfaceError) as error:
         return f"The database did not answer: {type(error).__name__}."
     return None
-
-
-def _ask_database() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:

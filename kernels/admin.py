@@ -48,7 +48,7 @@ class KernelAdmin(ReadOnlyAdmin):
 
     keyset = ("last_used_at", "id")
     page_template = "admin/kernels/kernel/page.html"
-    list_display = ("label", "state", "doing", "session", "language", "age", "last_use", "runs")
+    list_display = ("label", "state", "doing", "owner", "language", "age", "last_use", "runs")
     list_filter = ("status", LanguageFilter)
     search_fields = ("name", "session_name")
     search_help_text = "Part of a kernel's name or of its session's."
@@ -74,7 +74,7 @@ class KernelAdmin(ReadOnlyAdmin):
         return getattr(kernel, "activity", "") or NOTHING
 
     @admin.display(description="session")
-    def session(self, kernel: Kernel) -> str:
+    def owner(self, kernel: Kernel) -> str:
         """The session that owns it."""
         return kernel.session_name or NOTHING
 
@@ -89,7 +89,9 @@ class KernelAdmin(ReadOnlyAdmin):
         return age(kernel.last_used_at)
 
     @admin.action(description="Interrupt", permissions=["view"])
-    def interrupt(self, request: HttpRequest, queryset: QuerySet[Kernel]) -> TemplateResponse | None:
+    def interrupt(
+        self, request: HttpRequest, queryset: QuerySet[Kernel]
+    ) -> TemplateResponse | None:
         """Interrupt what they run."""
         return ask_or_do(self, request, queryset, INTERRUPT)
 

@@ -114,7 +114,7 @@ def _confirmation(
         "kernels": [(kernel, activity(manager, kernel)) for kernel in kernels],
         "checkbox": ACTION_CHECKBOX_NAME,
     }
-    request.current_app = admin.admin_site.name  # type: ignore[attr-defined]
+    request.current_app = admin.admin_site.name
     return TemplateResponse(request, "admin/kernels/kernel/confirm.html", context)
 
 

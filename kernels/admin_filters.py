@@ -34,9 +34,7 @@ class LanguageFilter(SimpleListFilter):
     title = "language"
     parameter_name = "language"
 
-    def lookups(
-        self, request: HttpRequest, model_admin: ModelAdmin[Any]
-    ) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
         """The languages that there are."""
         return [(value, value) for value in distinct_values(model_admin.model, "language")]
 

@@ -96,9 +96,7 @@ class KeysetChangeList(ChangeList):
             raise IncorrectLookupParameters
         return super().get_filters(request)
 
-    def get_ordering(
-        self, request: HttpRequest, queryset: QuerySet[Any]
-    ) -> list[Expression | str]:
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Expression | str]:
         """The one order that pages by key can have."""
         return [f"-{name}" for name in self._listed.keyset]
 
@@ -107,6 +105,7 @@ class KeysetChangeList(ChangeList):
         self.newest: str | None = None
         self.newer: str | None = None
         self.older: str | None = None
+        self.goes_back = False
         #: The last row that a search looked at, where its limit was what ended it.
         self.searched_to: Model | None = None
         place = Place.parse(request.GET.get(PAGE_VAR, ""), self.model, self._listed.keyset)
@@ -137,6 +136,7 @@ class KeysetChangeList(ChangeList):
             if following is None:
                 return False
             rows.reverse()
+            self.goes_back = True
             self.newer = self._address(AFTER, following)
             self.older = self._address(BEFORE, rows[-1] if rows else None)
         self.newest = self.get_query_string()
@@ -147,7 +147,9 @@ class KeysetChangeList(ChangeList):
         """The rows of a page in the order of ``found``, and the row beside which the next begins."""
         searched_to = self._end_of_search(found) if self.query else None
         if searched_to is not None:
-            back = Place.of(searched_to, AFTER if direction == BEFORE else BEFORE, self._listed.keyset)
+            back = Place.of(
+                searched_to, AFTER if direction == BEFORE else BEFORE, self._listed.keyset
+            )
             found = found.filter(back.condition(inclusive=True))
         if self.query:
             found = found.filter(self._listed.search_condition(self.query))
@@ -160,8 +162,9 @@ class KeysetChangeList(ChangeList):
 
     def _end_of_search(self, found: QuerySet[Any]) -> Model | None:
         """The last row that a search may look at; None if there are fewer."""
+        keys = found.select_related(None).only(*self._listed.keyset)
         last = self.search_window - 1
-        row: Model | None = next(iter(found.only(*self._listed.keyset)[last : last + 1]), None)
+        row: Model | None = next(iter(keys[last : last + 1]), None)
         return row
 
     def _address(self, direction: str, row: Model | None) -> str | None:

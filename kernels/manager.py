@@ -17,7 +17,12 @@ from kernels.conf import KernelSettings
 from kernels.database import DatabaseThread
 from kernels.ids import new_id
 from kernels.models import Kernel
-from kernels.runtime.errors import KernelBoxError, KernelLimitReached, ServiceStopping
+from kernels.runtime.errors import (
+    KernelBoxError,
+    KernelExists,
+    KernelLimitReached,
+    ServiceStopping,
+)
 from kernels.runtime.languages import PYTHON, Language, Languages
 from kernels.runtime.live import KernelOptions, LiveKernel
 from kernels.runtime.process import KernelProcess, Launcher, ProvisionedLauncher
@@ -138,6 +143,10 @@ class KernelManager:
     def live(self, kernel_id: str) -> LiveKernel | None:
         """The live kernel with that id, without a look at the database."""
         return self._live.get(kernel_id)
+
+    async def ask_database(self) -> None:
+        """Return if the database answers; raises what Django raises if it does not."""
+        await self._database.run(rows.ask_database)
 
     async def find(self, identifier: str) -> Kernel:
         """The row of a kernel; raises :class:`KernelNotFound`."""
@@ -285,11 +294,19 @@ class KernelManager:
             raise KernelLimitReached(self.settings.max_kernels)
 
     async def _free_name(self, kernel: Kernel) -> None:
-        """Take the names that a new kernel wants from kernels that are dead."""
-        for name in {kernel.name, kernel.session_name} - {None}:
+        """Take the names that a new kernel wants from kernels that are dead.
+
+        Raises :class:`KernelExists` for one that lives: no name may mean two kernels, be it one's
+        own name and the other's session.
+        """
+        for name in filter(None, {kernel.name, kernel.session_name}):
             holder = await self._database.run(rows.named, name)
-            if holder is not None and self.live_for(holder).state is KernelState.DEAD:
-                await self._discard(self.live_for(holder))
+            if holder is None:
+                continue
+            live = self.live_for(holder)
+            if live.state is not KernelState.DEAD:
+                raise KernelExists(name)
+            await self._discard(live)
 
     async def _discard(self, live: LiveKernel) -> None:
         await live.destroy()

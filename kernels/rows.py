@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -20,8 +20,8 @@ def insert(kernel: Kernel) -> None:
         with transaction.atomic():
             kernel.save(force_insert=True)
     except IntegrityError as error:
-        holder = named(kernel.name) or named(kernel.session_name)
-        raise KernelExists(str(holder or kernel)) from error
+        taken = kernel.name if named(kernel.name) else kernel.session_name
+        raise KernelExists(taken or str(kernel)) from error
 
 
 def step(
@@ -67,6 +67,12 @@ def mark_left_behind(why: str) -> int:
     return Kernel.objects.filter(status__in=ALIVE_STATES).update(
         status=KernelState.DEAD, status_reason=why, connection_file=""
     )
+
+
+def ask_database() -> None:
+    """Return if the database answers at all."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
 
 
 def count_attempts(kernel_id: str, attempts: int) -> None:

@@ -28,6 +28,8 @@ class Services:
     sessions: Sessions
     executor: Executor
     watchers: Watchers
+    #: For questions to the history, which may take their time.
+    history: DatabaseThread
     _writer: ExecutionWriter
     _database: DatabaseThread
 
@@ -39,11 +41,14 @@ class Services:
         writer = ExecutionWriter()
         watchers = Watchers()
         executor = Executor(manager, writer, watchers)
-        return cls(manager, Sessions(manager, database), executor, watchers, writer, database)
+        sessions = Sessions(manager, database)
+        history = DatabaseThread("history")
+        return cls(manager, sessions, executor, watchers, history, writer, database)
 
     async def close(self) -> None:
         """Commit what is at hand; the manager must be closed before."""
         await self._writer.close()
+        await self.history.close()
         await self._database.close()
 
 

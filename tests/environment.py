@@ -23,6 +23,7 @@ def _prepare() -> None:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["KERNELBOX_HOME"] = f"{folder}/home"
     os.environ["KERNELBOX_RUNTIME_DIR"] = f"{folder}/run"
+    os.environ["KERNELBOX_LOG_LEVEL"] = "WARNING"
     if ON_POSTGRES and POSTGRES_URL:
         os.environ["DATABASE_URL"] = POSTGRES_URL
 

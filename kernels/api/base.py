@@ -36,6 +36,7 @@ class AsyncViewSet(ViewSet):
     # Who may come in is decided before routing: kernelbox_site/door.
     authentication_classes = ()
     permission_classes = ()
+    http_method_names = ["get", "post", "delete"]
 
     @classmethod
     def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:
@@ -53,7 +54,8 @@ class AsyncViewSet(ViewSet):
         self.request = self.initialize_request(request, *args, **kwargs)
         try:
             self.initial(self.request, *args, **kwargs)
-            handler = getattr(self, (request.method or "").lower(), None)
+            method = (request.method or "").lower()
+            handler = getattr(self, method, None) if method in self.http_method_names else None
             if handler is None:
                 raise MethodNotAllowed(request.method or "")
             response = await handler(self.request, *args, **kwargs)

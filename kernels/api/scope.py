@@ -13,15 +13,14 @@ from kernels.manager import KernelManager
 MANAGER = "kernel_manager"
 
 
-def state_of(request: Request) -> dict[str, Any]:
-    """The objects that live as long as the server."""
+def scope_of(request: Request) -> dict[str, Any]:
+    """The ASGI scope of a request."""
     http_request = request._request
     assert isinstance(http_request, ASGIRequest)  # noqa: S101 - the project has no WSGI door
-    state: dict[str, Any] = http_request.scope["state"]
-    return state
+    return dict(http_request.scope)
 
 
 def manager_of(request: Request) -> KernelManager:
     """The server's kernel manager."""
-    manager: KernelManager = state_of(request)[MANAGER]
+    manager: KernelManager = scope_of(request)["state"][MANAGER]
     return manager

@@ -9,7 +9,7 @@ from kernels.api.views import KernelListViewSet, KernelViewSet
 urlpatterns = [
     path(
         "kernels",
-        KernelListViewSet.as_view({"get": "list", "post": "create", "delete": "destroy_all"}),
+        KernelListViewSet.as_view({"get": "index", "post": "create", "delete": "destroy_all"}),
         name="kernels",
     ),
     path(

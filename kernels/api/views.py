@@ -60,7 +60,7 @@ class KernelListViewSet(AsyncViewSet):
         parameters=[KernelListQuerySerializer],
         responses=answers({200: KernelListSerializer}, 400),
     )
-    async def list(self, request: Request) -> Response:
+    async def index(self, request: Request) -> Response:
         """All kernels that are not destroyed."""
         query = checked(KernelListQuerySerializer, request.query_params)
         manager = manager_of(request)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from asgiref.sync import sync_to_async
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from kernels.api.base import AsyncViewSet, checked
+from kernels.api.base import checked
 from kernels.api.schema import answers
 from sessions_app.api.answers import whole_execution
+from sessions_app.api.base import ServicesViewSet
 from sessions_app.api.pagination import history_page
 from sessions_app.api.serializers import (
     ExecutionPageSerializer,
@@ -19,7 +19,7 @@ from sessions_app.api.serializers import (
 from sessions_app.history import find_execution
 
 
-class ExecutionViewSet(AsyncViewSet):
+class ExecutionViewSet(ServicesViewSet):
     """What ran, newest first."""
 
     @extend_schema(
@@ -35,10 +35,10 @@ class ExecutionViewSet(AsyncViewSet):
             because_404="The cursor is none that was given out.",
         ),
     )
-    async def list(self, request: Request) -> Response:
+    async def index(self, request: Request) -> Response:
         """A page of executions."""
         query = checked(ExecutionQuerySerializer, request.query_params)
-        return Response(await sync_to_async(history_page)(request, query))
+        return Response(await self.services().history.run(history_page, request, query))
 
     @extend_schema(
         operation_id="get_execution",
@@ -51,4 +51,6 @@ class ExecutionViewSet(AsyncViewSet):
     )
     async def retrieve(self, request: Request, execution_id: str) -> Response:
         """One execution."""
-        return Response(whole_execution(await sync_to_async(find_execution)(execution_id)))
+        return Response(
+            whole_execution(await self.services().history.run(find_execution, execution_id))
+        )

@@ -9,13 +9,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from kernels.api.answers import kernel_answer
-from kernels.api.base import AsyncViewSet
 from kernels.api.names import check_path_name
 from kernels.api.schema import KERNEL_ID, SESSION_NAME, WITH_BODY, answers
 from kernels.api.serializers import KernelSerializer
 from kernels.runtime.languages import PYTHON
 from kernels.runtime.plain import plain_result
 from sessions_app.api.answers import session_answer
+from sessions_app.api.base import ServicesViewSet
 from sessions_app.api.serializers import (
     ExecuteRetrySerializer,
     ExecuteSerializer,
@@ -31,7 +31,6 @@ from sessions_app.executor import Order, Retries, Target
 from sessions_app.models import Door
 from sessions_app.orders import caller, kernel_target, make_order, session_target
 from sessions_app.retry import Replacements, RetryPolicy, SameRepair
-from sessions_app.services import Services, services_of
 
 _RUNS = answers({200: ExecutionResultSerializer}, *WITH_BODY, 409, 429)
 _RUNS_IN_KERNEL = answers({200: ExecutionResultSerializer}, *WITH_BODY, 404, 409, 429)
@@ -78,17 +77,12 @@ _RETRY_EXAMPLE = OpenApiExample(
 )
 
 
-class ExecutingViewSet(AsyncViewSet):
+class ExecutingViewSet(ServicesViewSet):
     """A viewset whose actions run code."""
-
-    def services(self) -> Services:
-        """The server's services."""
-        return services_of(self.request._request.scope)  # type: ignore[attr-defined]
 
     async def order(self, wanted: dict[str, Any]) -> Order:
         """What the request wants run, and who wants it."""
-        scope = self.request._request.scope  # type: ignore[attr-defined]
-        return await make_order(self.services(), wanted, Door.HTTP, caller(scope))
+        return await make_order(self.services(), wanted, Door.HTTP, caller(self.scope()))
 
     async def run(self, target: Target, order: Order, retries: Retries | None = None) -> Response:
         """Run an order and answer with what came of it."""
@@ -100,7 +94,7 @@ class ExecutingViewSet(AsyncViewSet):
         return Retries(wanted["max_attempts"] or most, policy)
 
 
-class SessionListViewSet(ExecutingViewSet):
+class SessionListViewSet(ServicesViewSet):
     """All sessions."""
 
     @extend_schema(
@@ -109,7 +103,7 @@ class SessionListViewSet(ExecutingViewSet):
         summary="List all sessions",
         responses=answers({200: SessionListSerializer}),
     )
-    async def list(self, request: Request) -> Response:
+    async def index(self, request: Request) -> Response:
         """All sessions and their kernels."""
         services = self.services()
         sessions = await services.sessions.all()

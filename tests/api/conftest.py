@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import httpx
 import pytest
 import zmq.asyncio
-from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIHandler
 
 from kernels.api.scope import MANAGER
 from kernels.conf import KernelSettings, kernel_settings
+from kernels.database import DatabaseThread
 from kernels.manager import KernelManager
 from sessions_app.services import SERVICES, Services
 from tests.scripted_cell import Script
-from tests.scripted_kernel import ScriptedLauncher, Start
+from tests.scripted_kernel import ScriptedKernel, ScriptedLauncher, Start
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+#: Seconds after which a test has waited in vain.
+LIMIT = 10.0
+
+
+async def soon(awaitable: Awaitable[T], limit: float = LIMIT) -> T:
+    """Await, but not for ever."""
+    async with asyncio.timeout(limit):
+        return await awaitable
+
+
+async def until(happened: Callable[[], Awaitable[bool]], limit: float = LIMIT) -> None:
+    """Ask the service again and again until something has happened, but not for ever."""
+    async with asyncio.timeout(limit):
+        while not await happened():
+            pass
 
 
 @dataclass
@@ -38,6 +57,9 @@ class Api:
     starts: list[Start] = field(default_factory=list)
     #: One for every kernel that was made, the newest last.
     launchers: list[ScriptedLauncher] = field(default_factory=list)
+    #: Everything that was answered, in order.
+    answers: list[httpx.Response] = field(default_factory=list)
+    _reader: DatabaseThread = field(default_factory=lambda: DatabaseThread("test-database"))
 
     async def execute(self, session: str, code: str, **fields: Any) -> httpx.Response:
         """Run code in a session."""
@@ -45,15 +67,75 @@ class Api:
 
     async def run(self, session: str, code: str, **fields: Any) -> dict[str, Any]:
         """Run code in a session and return the result, which must be a 200."""
-        response = await self.execute(session, code, **fields)
-        assert response.status_code == 200, response.text
-        result: dict[str, Any] = response.json()
-        return result
+        return answered(await self.execute(session, code, **fields))
 
-    @staticmethod
-    async def database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Ask the database, in a thread."""
-        return await sync_to_async(work, thread_sensitive=False)(*args, **kwargs)
+    def begin(
+        self, session: str, code: str, path: str = "execute", **fields: Any
+    ) -> asyncio.Task[httpx.Response]:
+        """Run code in a session and do not wait for it."""
+        body = {"code": code} | fields
+        return asyncio.create_task(self.client.post(f"/sessions/{session}/{path}", json=body))
+
+    async def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """What is at a path, which must be a 200."""
+        return answered(await self.client.get(path, params=query or None))
+
+    async def post(self, path: str, status: int = 200, **body: Any) -> dict[str, Any]:
+        """Post to a path and return what is answered with the expected status."""
+        return answered(await self.client.post(path, json=body), status)
+
+    async def create(self, **fields: Any) -> dict[str, Any]:
+        """A new kernel."""
+        return await self.post("/kernels", status=201, **fields)
+
+    async def history(self, **query: Any) -> list[dict[str, Any]]:
+        """The newest executions."""
+        results: list[dict[str, Any]] = (await self.get("/executions", **query))["results"]
+        return results
+
+    @property
+    def kernels(self) -> list[ScriptedKernel]:
+        """Every process that was started, those of the newest kernel last."""
+        return [kernel for launcher in self.launchers for kernel in launcher.kernels]
+
+    async def kill(self, kernel: str) -> None:
+        """Kill the process of an idle kernel, and return when the service has seen it."""
+        kernel_id = (await self.get(f"/kernels/{kernel}"))["kernel"]["kernel_id"]
+        live = self.manager.live(kernel_id)
+        assert live is not None
+        process = next(k for k in self.kernels if k.connection_file == live.connection_file)
+        process.die()
+
+        async def is_dead() -> bool:
+            return (await self.get(f"/kernels/{kernel}"))["kernel"]["status"] == "dead"
+
+        await until(is_dead)
+
+    async def waiting(self, kernel: str, executions: int) -> None:
+        """Return when so many executions wait for a kernel."""
+
+        async def enough() -> bool:
+            told = (await self.get(f"/kernels/{kernel}"))["kernel"]
+            return bool(told["queue_length"] == executions)
+
+        await until(enough)
+
+    async def database(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Ask the database over a connection of the test's own."""
+        return await soon(self._reader.run(work, *args, **kwargs))
+
+    async def close(self) -> None:
+        """End everything, in the order in which a server does."""
+        await self.manager.close()
+        await self.services.close()
+        await self._reader.close()
+
+
+def answered(response: httpx.Response, status: int = 200) -> dict[str, Any]:
+    """The body of an answer that must have that status."""
+    assert response.status_code == status, response.text
+    body: dict[str, Any] = response.json()
+    return body
 
 
 OpenApi = Callable[..., AbstractAsyncContextManager[Api]]
@@ -68,12 +150,17 @@ def open_api(transactional_db: None) -> OpenApi:
         launchers: list[ScriptedLauncher] = []
         scripts: dict[str, Script] = {}
         starts: list[Start] = []
+        given: list[httpx.Response] = []
 
         def make(
             kernelspec: str, settings: KernelSettings, context: zmq.asyncio.Context
         ) -> ScriptedLauncher:
             launchers.append(ScriptedLauncher(context, scripts, starts))
             return launchers[-1]
+
+        async def remember(response: httpx.Response) -> None:
+            await response.aread()
+            given.append(response)
 
         manager = KernelManager(dataclasses.replace(kernel_settings(), **changes), make)
         await manager.open()
@@ -86,13 +173,16 @@ def open_api(transactional_db: None) -> OpenApi:
 
         transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)
         async with httpx.AsyncClient(
-            transport=transport, base_url="http://localhost", timeout=20
+            transport=transport,
+            base_url="http://localhost",
+            timeout=20,
+            event_hooks={"response": [remember]},
         ) as client:
+            api = Api(client, manager, services, scripts, starts, launchers, given)
             try:
-                yield Api(client, manager, services, scripts, starts, launchers)
+                yield api
             finally:
-                await manager.close()
-                await services.close()
+                await api.close()
 
     return opened
 
@@ -102,3 +192,14 @@ async def api(open_api: OpenApi) -> AsyncIterator[Api]:
     """A service with the default settings."""
     async with open_api() as opened:
         yield opened
+
+
+@pytest.fixture
+def julia(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a language that is installed besides Python: its kernelspec is there."""
+    folder = tmp_path / "kernels" / "julia-1"
+    folder.mkdir(parents=True)
+    spec = {"argv": ["julia", "{connection_file}"], "display_name": "Julia", "language": "julia"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    return "julia"

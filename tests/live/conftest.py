@@ -43,9 +43,7 @@ class Leftovers:
 
     def none(self) -> bool:
         """Whether nothing is left over."""
-        return not (
-            self.children() or self.files() or self._process.num_fds() > self._descriptors
-        )
+        return not (self.children() or self.files() or self._process.num_fds() > self._descriptors)
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,7 @@ from typing import Any
 ECHO_KERNEL = Path(__file__).with_name("echo_kernel.py")
 
 
-def add_echo_kernel(
-    folder: Path, language: str, behaviour: str = "", **more: Any
-) -> None:
+def add_echo_kernel(folder: Path, language: str, behaviour: str = "", **more: Any) -> None:
     """Install the echo kernel for ``language`` under ``folder``, a ``JUPYTER_PATH``."""
     spec = {
         "argv": [sys.executable, str(ECHO_KERNEL), "-f", "{connection_file}"],

@@ -57,6 +57,7 @@ def test_the_common_languages_do_not_depend_on_the_disk(name: str, specs: Specs)
     languages = Languages("kernelbox")
     assert languages.common(name) == languages.resolve(name)
     assert languages.resolve(name).kernelspec == "kernelbox"
+    assert languages.installed() == {}
 
 
 def test_any_other_language_is_not_common(specs: Specs) -> None:

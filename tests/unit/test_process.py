@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from kernels.runtime.errors import KernelStartFailed
 from kernels.runtime.process import STDERR_KEPT, ProvisionedLauncher, StderrReader
-from tests.unit.harness import Bench
+from tests.unit.harness import Bench, soon
 
 
 def open_files() -> set[str]:
@@ -62,6 +63,21 @@ async def test_reading_stderr_ends_with_the_process_and_leaves_no_descriptor() -
     reader.close()
     assert reader.text() == "last words"
     assert open_files() == before
+
+
+async def test_a_writer_is_never_blocked_for_long_though_nobody_asks_what_it_wrote() -> None:
+    loop = asyncio.get_running_loop()
+    for _ in range(2):  # The second reader gets the descriptor of the first.
+        reader, writable = StderrReader(), asyncio.Event()
+        os.set_blocking(reader.write_end, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(reader.write_end, b"x" * 4_096)
+        loop.add_writer(reader.write_end, writable.set)
+        await soon(writable.wait())
+        loop.remove_writer(reader.write_end)
+        reader.close_write_end()
+        reader.close()
 
 
 async def test_a_kernelspec_that_is_not_installed_is_a_failed_start(

@@ -1,0 +1,1 @@
+"""What is measured side by side: one adapter each, started in its own process and folder."""
