@@ -6,8 +6,7 @@ import uuid
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, Q
-from django.utils import timezone
+from django.db.models import Q
 
 from kernels.models import Kernel
 from kernels.runtime.errors import KernelExists, KernelNotFound
@@ -73,10 +72,3 @@ def ask_database() -> None:
     """Return if the database answers at all."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-
-
-def count_attempts(kernel_id: str, attempts: int) -> None:
-    """Add to the number of retry attempts of a kernel."""
-    Kernel.objects.filter(pk=kernel_id).update(
-        attempt_count=F("attempt_count") + attempts, last_used_at=timezone.now()
-    )

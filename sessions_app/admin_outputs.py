@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils.safestring import SafeString
@@ -96,32 +96,22 @@ def _blocks(item: Mapping[str, Any]) -> list[Block]:
 def _display(title: str, bundle: Mapping[str, Any]) -> Block:
     """The richest kind that a display comes in, and the others folded away."""
     kinds = sorted(bundle, key=lambda mime: _KINDS.index(mime) if mime in _KINDS else len(_KINDS))
-    shown = [_of_kind(mime, bundle[mime], title) for mime in kinds]
-    if not shown:
+    if not kinds:
         return Block(title)
-    first, *others = shown
-    return Block(
-        first.title,
-        first.kind,
-        first.text,
-        first.source,
-        first.document,
-        first.height,
-        tuple(others),
-    )
+    first, *others = (_of_kind(mime, bundle[mime]) for mime in kinds)
+    named = title if first.title == PLAIN else f"{title}: {first.title}"
+    return replace(first, title=named, others=tuple(others))
 
 
-def _of_kind(mime: str, value: Any, title: str) -> Block:
-    label = f"{title}: {mime}"
+def _of_kind(mime: str, value: Any) -> Block:
     text = _string(value)
-    if mime in IMAGES:
-        source = _image(mime, text)
-        return Block(label, "image", source=source) if source else Block(label, text=terminal(text))
+    if mime in IMAGES and (source := _image(mime, text)):
+        return Block(mime, "image", source=source)
     if mime == HTML:
-        return Block(label, "frame", document=_FRAME + text, height=_height(text))
+        return Block(mime, "frame", document=_FRAME + text, height=_height(text))
     if mime in _CODE:
-        return Block(label, "code", code(text, _CODE[mime]))
-    return Block(title if mime == PLAIN else label, text=terminal(text))
+        return Block(mime, "code", code(text, _CODE[mime]))
+    return Block(mime, text=terminal(text))
 
 
 def _image(mime: str, text: str) -> str:

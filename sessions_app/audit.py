@@ -22,7 +22,7 @@ from kernels.database import DatabaseThread
 from kernels.runtime.errors import HistoryUnavailable
 from kernels.runtime.types import ExecutionResult
 from sessions_app.models import Execution
-from sessions_app.statements import Row, end_row, start_row, write, write_uses
+from sessions_app.statements import KernelUse, Row, end_row, start_row, write, write_uses
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class ExecutionWriter:
     def __init__(self) -> None:
         self._database = DatabaseThread("execution-writer")
         self._queue: deque[_Write] = deque()
-        self._kernel_uses: dict[uuid.UUID, tuple[datetime, int]] = {}
+        self._kernel_uses: dict[uuid.UUID, KernelUse] = {}
         self._session_uses: dict[uuid.UUID, datetime] = {}
         self._uses_due_at = 0.0
         self._wake = asyncio.Event()
@@ -75,12 +75,16 @@ class ExecutionWriter:
 
         The future raises :class:`HistoryUnavailable` when the database does not take the row.
         """
-        self._note_use(execution)
+        self._use_of(execution).runs += 1
+        if execution.session_id is not None:
+            self._session_uses[execution.session_id] = execution.started_at
         return self._put(start_row(execution), is_start=True)
 
-    def end(self, execution_id: uuid.UUID, result: ExecutionResult) -> asyncio.Future[None]:
+    def end(self, execution: Execution, result: ExecutionResult) -> asyncio.Future[None]:
         """Write what an execution came to; resolves at its commit, as :meth:`start` does."""
-        return self._put(end_row(execution_id, result), is_start=False)
+        if result.attempts:
+            self._use_of(execution).attempts += len(result.attempts)
+        return self._put(end_row(execution.id, result), is_start=False)
 
     async def close(self) -> None:
         """Commit what is at hand and end the thread."""
@@ -97,11 +101,10 @@ class ExecutionWriter:
         self._wake.set()
         return done
 
-    def _note_use(self, execution: Execution) -> None:
-        _, runs = self._kernel_uses.get(execution.kernel_id, (None, 0))
-        self._kernel_uses[execution.kernel_id] = (execution.started_at, runs + 1)
-        if execution.session_id is not None:
-            self._session_uses[execution.session_id] = execution.started_at
+    def _use_of(self, execution: Execution) -> KernelUse:
+        use = self._kernel_uses.setdefault(execution.kernel_id, KernelUse(execution.started_at))
+        use.last_used_at = max(use.last_used_at, execution.started_at)
+        return use
 
     async def _work(self) -> None:
         while self._queue or not self._closing:

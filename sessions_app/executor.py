@@ -105,24 +105,47 @@ class Executor:
 
     @staticmethod
     async def _run_with_retries(recording: _Recording, retries: Retries) -> ExecutionResult:
-        """Attempts until one succeeds or is interrupted; times are those of all together."""
+        """Attempts until one succeeds or is interrupted."""
         code = recording.order.code
-        attempts: list[Attempt] = []
-        duration_ms = queued_ms = 0
         for number in range(1, retries.max_attempts + 1):
             result = await recording.attempt(code)
-            attempts.append(
-                Attempt(number, code, result.status, result.output, result.stderr, result.error)
-            )
-            duration_ms += result.duration_ms
-            queued_ms += result.queued_ms
+            recording.attempts.add(code, result)
             if result.succeeded or result.status is ExecutionStatus.INTERRUPTED:
                 break
             code = retries.policy.code_after(number, code)
         else:
             result = replace(result, status=ExecutionStatus.MAX_ATTEMPTS_EXCEEDED)
+        return recording.attempts.together(result)
+
+
+class _Attempts:
+    """What the attempts of one execution came to; times and a lost state are those of all."""
+
+    def __init__(self) -> None:
+        self._made: list[Attempt] = []
+        self._duration_ms = 0
+        self._queued_ms = 0
+        self._lost_because: str | None = None
+
+    def add(self, code: str, result: ExecutionResult) -> None:
+        """Note what the next attempt, which ran ``code``, came to."""
+        number = len(self._made) + 1
+        self._made.append(
+            Attempt(number, code, result.status, result.output, result.stderr, result.error)
+        )
+        self._duration_ms += result.duration_ms
+        self._queued_ms += result.queued_ms
+        self._lost_because = result.state_lost_reason or self._lost_because
+
+    def together(self, last: ExecutionResult) -> ExecutionResult:
+        """The result of the last attempt, with what is true of all of them."""
         return replace(
-            result, attempts=tuple(attempts), duration_ms=duration_ms, queued_ms=queued_ms
+            last,
+            attempts=tuple(self._made),
+            duration_ms=self._duration_ms,
+            queued_ms=self._queued_ms,
+            state_lost=self._lost_because is not None,
+            state_lost_reason=self._lost_because,
         )
 
 
@@ -133,24 +156,36 @@ class _Recording:
         self, target: Target, order: Order, writer: ExecutionWriter, watchers: Watchers
     ) -> None:
         self.order = order
+        self.attempts = _Attempts()
         self._target = target
         self._writer = writer
         self._watchers = watchers
-        self._id = new_id()
         self._started: asyncio.Future[None] | None = None
+        self._row = Execution(
+            id=new_id(),
+            kernel_id=uuid.UUID(target.kernel.kernel_id),
+            kernel_name=target.kernel_name,
+            session_id=target.session_id,
+            session_name=target.session_name,
+            door=order.door.value,
+            asked_by=order.asked_by,
+            language=order.language_name,
+            code=order.code,
+            status=ExecutionStatus.RUNNING.value,
+        )
 
     async def attempt(self, code: str) -> ExecutionResult:
         """Run one piece of code; the first that reaches the kernel begins the row."""
         request = RunRequest(
             code=self.order.language.prefix + code,
             timeout=self.order.timeout,
-            execution_id=self._id.hex,
+            execution_id=self._row.id.hex,
         )
         return await self._target.kernel.execute(request, self._publish, self._begin)
 
     async def finish(self, result: ExecutionResult) -> None:
         """Commit what came of it, and tell the watchers."""
-        ended = self._writer.end(self._id, result)
+        ended = self._writer.end(self._row, result)
         await asyncio.gather(*filter(None, (self._started, ended)))
         self._publish(EventKind.DONE, plain_result(result))
 
@@ -158,30 +193,20 @@ class _Recording:
         """End a row that was begun, when a later attempt found no kernel to run on."""
         if self._started is not None:
             info = ErrorInfo(type(error).__name__, str(error))
-            await self.finish(ExecutionResult(ExecutionStatus.ERROR, error=info))
+            result = ExecutionResult(
+                ExecutionStatus.ERROR, error=info, execution_id=self._row.id.hex
+            )
+            await self.finish(self.attempts.together(result))
 
     def _begin(self) -> None:
         if self._started is not None:
             return
-        target, order = self._target, self.order
-        self._started = self._writer.start(
-            Execution(
-                id=self._id,
-                kernel_id=uuid.UUID(target.kernel.kernel_id),
-                kernel_name=target.kernel_name,
-                session_id=target.session_id,
-                session_name=target.session_name,
-                door=order.door.value,
-                asked_by=order.asked_by,
-                language=order.language_name,
-                code=order.code,
-                status=ExecutionStatus.RUNNING.value,
-                started_at=timezone.now(),
-            )
-        )
+        order = self.order
+        self._row.started_at = timezone.now()
+        self._started = self._writer.start(self._row)
         self._publish(EventKind.STARTED, {"code": order.code, "language": order.language_name})
 
     def _publish(self, kind: EventKind, payload: dict[str, Any]) -> None:
         if self._target.session_name is not None:
-            event = Event(kind, self._id.hex, payload)
+            event = Event(kind, self._row.id.hex, payload)
             self._watchers.publish(self._target.session_name, event)

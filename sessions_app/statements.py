@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,6 +45,15 @@ UNTIL_THE_END: dict[str, Any] = {
 Row = tuple[Any, ...]
 
 
+@dataclass(slots=True)
+class KernelUse:
+    """What is new about a kernel: when it was last used, how many more runs and retry attempts."""
+
+    last_used_at: datetime
+    runs: int = 0
+    attempts: int = 0
+
+
 def start_row(execution: Execution) -> Row:
     """The values of an execution that is about to be sent."""
     return (*(getattr(execution, name) for name in START_FIELDS), *UNTIL_THE_END.values())
@@ -66,13 +76,15 @@ def write(starts: Iterable[Row], ends: Iterable[Row]) -> None:
             cursor.executemany(_update_sql(), updates)
 
 
-def write_uses(
-    kernels: dict[uuid.UUID, tuple[datetime, int]], sessions: dict[uuid.UUID, datetime]
-) -> None:
-    """Note when kernels and sessions were last used, and how many more runs a kernel has had."""
+def write_uses(kernels: dict[uuid.UUID, KernelUse], sessions: dict[uuid.UUID, datetime]) -> None:
+    """Note what is new about kernels, and when sessions were last used."""
     with transaction.atomic():
-        for kernel_id, (used_at, runs) in kernels.items():
-            Kernel.objects.filter(pk=kernel_id).update(last_used_at=used_at, runs=F("runs") + runs)
+        for kernel_id, use in kernels.items():
+            Kernel.objects.filter(pk=kernel_id).update(
+                last_used_at=use.last_used_at,
+                runs=F("runs") + use.runs,
+                attempt_count=F("attempt_count") + use.attempts,
+            )
         for session_id, used_at in sessions.items():
             Session.objects.filter(pk=session_id).update(last_used_at=used_at)
 

@@ -89,7 +89,9 @@ class KernelSerializer(serializers.Serializer[JSONObject]):
         help_text="Where it is in its life; `running` means that it can be called, busy or not.",
     )
     session_name = serializers.CharField(allow_null=True, help_text="Session that it belongs to.")
-    attempt_count = serializers.IntegerField(help_text="Attempts made by executions with retry.")
+    attempt_count = serializers.IntegerField(
+        help_text="Attempts made by executions with retry; up to a second behind."
+    )
     tags = serializers.DictField(
         child=serializers.CharField(), help_text="Labels that it was created with."
     )

@@ -107,7 +107,7 @@ class Api:
         process.die()
 
         async def is_dead() -> bool:
-            return (await self.get(f"/kernels/{kernel}"))["kernel"]["status"] == "dead"
+            return bool((await self.get(f"/kernels/{kernel}"))["kernel"]["status"] == "dead")
 
         await until(is_dead)
 

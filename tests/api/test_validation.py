@@ -141,7 +141,8 @@ async def test_the_name_of_a_session_says_what_is_wrong_with_it(
 
 @pytest.mark.parametrize("field", ["name", "session_name"])
 async def test_the_names_of_a_kernel_are_held_to_the_same(untouched: Api, field: str) -> None:
-    for name in ("", " ", "x" * 129, "a/b", "a\0b", "a\nb", "\x1b", 1, True, [], {}):
+    bad: list[Any] = ["", " ", "x" * 129, "a/b", "a\0b", "a\nb", "\x1b", 1, True, [], {}]
+    for name in bad:
         [said] = await sentences(untouched, "/kernels", field, {field: name})
         assert said
 
@@ -150,7 +151,7 @@ async def test_the_names_of_a_kernel_are_held_to_the_same(untouched: Api, field:
 async def test_the_number_of_attempts_is_a_whole_number_in_bounds(
     untouched: Api, path: str
 ) -> None:
-    for attempts, why in (
+    cases: list[tuple[Any, str]] = [
         (0, "greater than or equal to 1"),
         (-1, "greater than or equal to 1"),
         (101, "less than or equal to 100"),
@@ -160,31 +161,35 @@ async def test_the_number_of_attempts_is_a_whole_number_in_bounds(
         (True, "A valid integer is required."),
         (2.0, "A valid integer is required."),
         ([], "A valid integer is required."),
-    ):
+    ]
+    for attempts, why in cases:
         body = {"code": "1+1", "max_attempts": attempts}
         [said] = await sentences(untouched, path, "max_attempts", body)
         assert why in said, attempts
 
 
 async def test_the_repair_must_be_text(untouched: Api) -> None:
-    for repair in (1, True, [], {}, "a\0b"):
+    bad: list[Any] = [1, True, [], {}, "a\0b"]
+    for repair in bad:
         body = {"code": "1+1", "on_error_code": repair}
         [said] = await sentences(untouched, WITH_RETRY, "on_error_code", body)
         assert said in ("Not a valid string.", "Null characters are not allowed.")
 
 
 async def test_replacements_are_a_list_of_texts(untouched: Api) -> None:
-    for codes, why in (
+    cases: list[tuple[Any, str]] = [
         ("1+1", 'Expected a list of items but got type "str".'),
         ({"0": "1+1"}, 'Expected a list of items but got type "dict".'),
         (1, 'Expected a list of items but got type "int".'),
         (None, "This field may not be null."),
         (["1+1"] * 101, "Ensure this field has no more than 100 elements."),
-    ):
+    ]
+    for codes, why in cases:
         body = {"code": "1+1", "replacement_codes": codes}
         assert await sentences(untouched, REPLACE, "replacement_codes", body) == [why]
     for bad in (1, None, True, ["1+1"]):
-        body = {"code": "1+1", "replacement_codes": ["1+1", bad]}
+        codes = ["1+1", bad]
+        body = {"code": "1+1", "replacement_codes": codes}
         [refused] = await refusals(untouched, REPLACE, body)
         assert refused.keys() == {"replacement_codes"}
         assert refused["replacement_codes"].keys() == {"1"}  # The one that is wrong.

@@ -22,13 +22,14 @@ from tests.server import ROOT, Server, clean_environment, running_server
 
 LIMIT = 30
 BODY_LIMIT = 16 * 1024 * 1024
+STATIC = "/static/admin/css/base.css"
 JSON = {"Content-Type": "application/json"}
 EXECUTE = "/sessions/door/execute"
 #: One of each kind of route, with what answers it behind the door.
 ROUTES = [
     ("GET", "/"), ("GET", "/health"), ("GET", "/docs"), ("GET", "/redoc"), ("GET", "/openapi.json"),
     ("GET", "/kernels"), ("GET", "/sessions"), ("GET", "/executions"), ("GET", "/admin/"),
-    ("GET", "/admin/login/"), ("GET", "/static/admin/css/base.css"), ("GET", "/static/nothing"),
+    ("GET", "/admin/login/"), ("GET", STATIC), ("GET", "/static/nothing"),
     ("GET", "/nothing"), ("HEAD", "/health"), ("OPTIONS", "/kernels"), ("DELETE", "/kernels"),
     ("POST", EXECUTE), ("POST", "/kernels"), ("POST", "/admin/login/"),
 ]  # fmt: skip
@@ -100,7 +101,7 @@ def test_it_answers_to_no_other_name_on_any_route(
         "[::1]:{port}", "box.example", "box.example:8443", "Box.Example", "[fd00::5]:{port}",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("path", ["/health", "/executions", "/admin/login/"])
+@pytest.mark.parametrize("path", ["/health", "/executions", "/admin/login/", STATIC])
 def test_it_answers_to_its_own_names_with_and_without_a_port(
     server: Server, client: httpx.Client, host: str, path: str
 ) -> None:
@@ -144,7 +145,7 @@ def test_a_preflight_of_another_site_is_not_answered(
     [
         "/", "/health", "/kernels", "/kernels/x", "/sessions", "/sessions/x", EXECUTE, "/executions",
         pytest.param("/docs", marks=FAILS_AT_OPTIONS), pytest.param("/redoc", marks=FAILS_AT_OPTIONS),
-        "/static/admin/css/base.css",
+        STATIC,
     ],
 )  # fmt: skip
 def test_its_own_pages_have_nothing_to_preflight(
