@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from pathlib import Path
 
 import uvicorn
 from uvicorn.supervisors import ChangeReload
 
 from kernelbox_site.env import Environment
-from kernels.api.scope import MANAGER
 
+ROOT = Path(__file__).resolve().parent.parent
+#: Folders whose files --reload watches.
+WATCHED = ("kernelbox_site", "kernels", "sessions_app")
 #: Seconds that answers under way get when the server is stopped.
 STOP_GRACE = 3
 #: Bytes of one WebSocket message from a client.
@@ -36,6 +39,7 @@ def serve(environment: Environment, listener: socket.socket, *, reload: bool) ->
         timeout_graceful_shutdown=STOP_GRACE,
         ws_max_size=WEBSOCKET_MESSAGE_LIMIT,
         reload=reload,
+        reload_dirs=[str(ROOT / name) for name in WATCHED] if reload else None,
     )
     server = _Server(config)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again once it has stopped.
@@ -50,6 +54,9 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the kernels, let the answers go out, and stop."""
+        # The process of --reload imports this module before Django is set up.
+        from kernels.api.scope import MANAGER
+
         manager = self.lifespan.state.get(MANAGER)
         if manager is not None:
             await manager.close()

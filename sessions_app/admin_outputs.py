@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,13 +34,15 @@ _KINDS = (*IMAGES, HTML, *_CODE, PLAIN)
 #: Pixels: a frame cannot be as high as what is in it without a script, so its rows are counted.
 _LEAST_HEIGHT, _MOST_HEIGHT, _MARGIN, _ROW = 80, 480, 44, 27
 _ROW_TAGS = ("<tr", "<br", "<p", "<li", "<h", "<pre", "<div")
+#: Its hints (``preconnect``, ``dns-prefetch``) reach other hosts past any policy.
+_LINK = re.compile("<link", re.IGNORECASE)
 _FRAME = (
     '<!doctype html><meta charset="utf-8">'
     '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
     "font-src data:; style-src 'unsafe-inline'\">"
     "<style>html{background:#fff;color:#111;font:13px/1.4 system-ui,sans-serif}body{margin:8px}"
     "table{border-collapse:collapse}th,td{padding:2px 8px;text-align:right}"
-    "thead th{border-bottom:1px solid #999}</style>"
+    "th,td{border-color:#ccc}thead th{border-bottom:1px solid #999}</style>"
 )
 
 
@@ -108,7 +111,9 @@ def _of_kind(mime: str, value: Any) -> Block:
     if mime in IMAGES and (source := _image(mime, text)):
         return Block(mime, "image", source=source)
     if mime == HTML:
-        return Block(mime, "frame", document=_FRAME + text, height=_height(text))
+        return Block(
+            mime, "frame", document=_FRAME + _LINK.sub("<x-link", text), height=_height(text)
+        )
     if mime in _CODE:
         return Block(mime, "code", code(text, _CODE[mime]))
     return Block(mime, text=terminal(text))

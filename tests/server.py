@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -118,3 +119,10 @@ def _read(server: Server, listening: threading.Event) -> None:
             if "Application startup complete" in line:
                 listening.set()
     listening.set()
+
+
+def free_port() -> int:
+    """A port on loopback that nothing listens on just now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
-from rest_framework.pagination import CursorPagination
+from rest_framework.exceptions import NotFound
+from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
 from sessions_app.api.answers import execution_summary
@@ -15,6 +17,17 @@ class HistoryPagination(CursorPagination):
     """Newest first; ids are time-ordered."""
 
     ordering = "-id"
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        """Where the page begins; a cursor that holds no id was not given out here, and is a 404."""
+        if not request.query_params.get(self.cursor_query_param):
+            return None
+        cursor = super().decode_cursor(request)
+        try:
+            uuid.UUID(cursor.position if cursor else None)
+        except (TypeError, ValueError):
+            raise NotFound(self.invalid_cursor_message) from None
+        return cursor
 
 
 def history_page(request: Request, query: dict[str, Any]) -> dict[str, Any]:

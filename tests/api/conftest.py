@@ -20,7 +20,9 @@ from kernels.api.scope import MANAGER
 from kernels.conf import KernelSettings, kernel_settings
 from kernels.database import DatabaseThread
 from kernels.manager import KernelManager
+from kernels.runtime.types import EventKind
 from sessions_app.services import SERVICES, Services
+from sessions_app.watchers import Watcher
 from tests.scripted_cell import Script
 from tests.scripted_kernel import ScriptedKernel, ScriptedLauncher, Start
 
@@ -42,6 +44,14 @@ async def until(happened: Callable[[], Awaitable[bool]], limit: float = LIMIT) -
     async with asyncio.timeout(limit):
         while not await happened():
             pass
+
+
+async def heard(watcher: Watcher, kind: EventKind) -> dict[str, Any]:
+    """Return what the next event of that kind carries, once the service has it."""
+    async with asyncio.timeout(LIMIT):
+        while (event := await watcher.get()).kind is not kind:
+            pass
+        return event.payload
 
 
 @dataclass

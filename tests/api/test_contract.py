@@ -79,7 +79,9 @@ async def test_a_new_kernel_is_a_201_and_runs(api: Api) -> None:
     assert (kernel["busy"], kernel["queue_length"]) == (False, 0)
     assert (len(kernel["kernel_id"]), int(kernel["kernel_id"], 16) > 0) == (32, True)
     assert kernel["connection_file"] == api.kernels[0].connection_file
-    created_at, used_at = map(datetime.fromisoformat, (kernel["created_at"], kernel["last_used_at"]))
+    created_at, used_at = map(
+        datetime.fromisoformat, (kernel["created_at"], kernel["last_used_at"])
+    )
     assert created_at.utcoffset() == timedelta(0)
     assert created_at <= used_at
     assert 0 <= kernel["age_seconds"] < 60

@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.api.conftest import Api, answered, soon
+from kernels.runtime.types import EventKind
+from tests.api.conftest import Api, answered, heard, soon
 from tests.scripted_cell import Gate
 from tests.scripted_kernel import Start
 
@@ -139,7 +140,9 @@ async def test_a_session_s_kernel_has_the_session_s_name(api: Api) -> None:
     assert (await api.get(f"/executions/{result['execution_id']}"))["session_name"] == "demo"
 
 
-@pytest.mark.parametrize("name", ["a b", "näme", "日本", "🦊", "50%", "a?b#c", "..x", "x" * 128, "é" * 128])
+@pytest.mark.parametrize(
+    "name", ["a b", "näme", "日本", "🦊", "50%", "a?b#c", "..x", "x" * 128, "é" * 128]
+)
 async def test_a_name_may_hold_anything_but_slashes_and_control_characters(
     api: Api, name: str
 ) -> None:
@@ -152,9 +155,10 @@ async def test_a_name_may_hold_anything_but_slashes_and_control_characters(
 
 
 async def test_a_kernel_that_is_destroyed_while_it_runs_tells_its_caller(api: Api) -> None:
-    gate = api.scripts["long"] = Gate("before\n")
-    running = api.begin("demo", "long")
-    await soon(gate.entered.wait())
+    api.scripts["long"] = Gate("before\n")
+    with api.services.watchers.watching("demo") as watcher:
+        running = api.begin("demo", "long")
+        await heard(watcher, EventKind.STREAM)
     waiting = api.begin("demo", "1+1")
     await api.waiting("demo", 1)
     await api.client.delete("/kernels/demo")

@@ -80,7 +80,7 @@ async def test_a_timeout_is_a_sensible_number_of_seconds(untouched: Api, path: s
 async def test_a_number_that_json_does_not_know_is_no_json(untouched: Api, number: str) -> None:
     response = await untouched.client.post(
         EXECUTE,
-        content='{"code": "1+1", "timeout": %s}' % number,
+        content=f'{{"code": "1+1", "timeout": {number}}}',
         headers={"Content-Type": "application/json"},
     )
     assert answered(response, 400)["detail"].startswith("The body is not valid JSON: ")
@@ -269,9 +269,7 @@ async def test_what_asks_for_kernels_is_checked(untouched: Api) -> None:
         ("session", "a\0b"), ("kernel", "a\0b"), ("language", "a\0b"), ("cursor", "a\0b"),
     ],
 )  # fmt: skip
-async def test_what_asks_for_the_history_is_checked(
-    untouched: Api, field: str, value: str
-) -> None:
+async def test_what_asks_for_the_history_is_checked(untouched: Api, field: str, value: str) -> None:
     refused = answered(await untouched.client.get("/executions", params={field: value}), 400)
     assert refused.keys() == {field}
     assert all(isinstance(said, str) for said in refused[field])
