@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -11,16 +12,19 @@ from django.core.management.utils import get_random_secret_key
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder that only its owner can enter; one that exists must be the owner's.
+    """Make a folder that only its owner can enter; one that exists must be so already.
 
-    Raises :class:`PermissionError` for a folder of somebody else: in a shared temporary folder it
-    may have been planted.
+    Raises :class:`PermissionError` for any other: in a shared temporary folder it may have been
+    planted, and what is somebody else's is not ours to change.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
     status = path.lstat()
-    if status.st_uid != os.getuid() or path.is_symlink():
-        raise PermissionError(f"{path} belongs to somebody else, or is a link")
-    path.chmod(0o700)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        raise PermissionError(f"{path} is no folder of this user")
+    if status.st_mode & 0o077:
+        raise PermissionError(f"{path} can be entered by others: it must have mode 700")
     return path
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import zmq
 import zmq.asyncio
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 
 from kernels import rows
 from kernels.conf import KernelSettings
@@ -209,7 +209,7 @@ class KernelManager:
         try:
             await self._free_name(kernel)
             await self._database.run(rows.insert, kernel)
-        except (DatabaseError, KernelBoxError):
+        except (DatabaseError, InterfaceError, KernelBoxError):
             del self._live[kernel.kernel_id]
             raise
         try:
@@ -337,7 +337,7 @@ class KernelManager:
             try:
                 if not await self._database.run(move):
                     log.warning("a kernel's row was no longer in the state it left")
-            except DatabaseError:
+            except (DatabaseError, InterfaceError):
                 log.exception("a kernel's step was not recorded")
             finally:
                 self._steps.task_done()

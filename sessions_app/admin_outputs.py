@@ -17,7 +17,7 @@ from typing import Any
 
 from django.utils.safestring import SafeString
 
-from sessions_app.admin_text import code, terminal
+from sessions_app.admin_text import Room, code, terminal
 
 #: What is shown of a display that comes in several kinds: the first of these.
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif")
@@ -60,53 +60,55 @@ class Block:
     others: tuple[Block, ...] = ()
 
 
-def blocks_of(outputs: Iterable[Any], error: Any) -> list[Block]:
+def blocks_of(outputs: Iterable[Any], error: Any, room: Room) -> list[Block]:
     """The blocks of an execution's outputs, in the order in which they came.
 
     ``error`` is added where no output tells of one: it may have come without.
     """
     items = [output for output in outputs if isinstance(output, Mapping)]
-    blocks = [block for item in items for block in _blocks(item)]
+    blocks = [block for item in items for block in _blocks(item, room)]
     if error and not any(item.get("kind") == "error" for item in items):
-        blocks.append(error_block(error))
+        blocks.append(error_block(error, room))
     return blocks
 
 
-def stream_block(name: str, text: str) -> Block:
+def stream_block(name: str, text: str, room: Room) -> Block:
     """What went to ``stdout`` or ``stderr``."""
-    return Block(name, "stderr" if name == "stderr" else "text", terminal(text))
+    return Block(name, "stderr" if name == "stderr" else "text", terminal(text, room))
 
 
-def error_block(error: Mapping[str, Any]) -> Block:
+def error_block(error: Mapping[str, Any], room: Room) -> Block:
     """An exception: its traceback in colours, or what it says where there is none."""
     lines = error.get("traceback") or [f"{error.get('ename')}: {error.get('evalue')}"]
-    return Block("error", "error", terminal("\n".join(map(str, lines))))
+    return Block("error", "error", terminal("\n".join(map(str, lines)), room))
 
 
-def _blocks(item: Mapping[str, Any]) -> list[Block]:
+def _blocks(item: Mapping[str, Any], room: Room) -> list[Block]:
     data = item.get("data")
     bundle = data if isinstance(data, Mapping) else {}
     match item.get("kind"):
         case "stream":
-            return [stream_block(str(item.get("name") or "stdout"), _string(item.get("text")))]
+            return [
+                stream_block(str(item.get("name") or "stdout"), _string(item.get("text")), room)
+            ]
         case "error":
-            return [error_block(bundle)]
+            return [error_block(bundle, room)]
         case kind:
             title = "result" if kind == "execute_result" else "display"
-            return [_display(title, bundle)]
+            return [_display(title, bundle, room)]
 
 
-def _display(title: str, bundle: Mapping[str, Any]) -> Block:
+def _display(title: str, bundle: Mapping[str, Any], room: Room) -> Block:
     """The richest kind that a display comes in, and the others folded away."""
     kinds = sorted(bundle, key=lambda mime: _KINDS.index(mime) if mime in _KINDS else len(_KINDS))
     if not kinds:
         return Block(title)
-    first, *others = (_of_kind(mime, bundle[mime]) for mime in kinds)
+    first, *others = (_of_kind(mime, bundle[mime], room) for mime in kinds)
     named = title if first.title == PLAIN else f"{title}: {first.title}"
     return replace(first, title=named, others=tuple(others))
 
 
-def _of_kind(mime: str, value: Any) -> Block:
+def _of_kind(mime: str, value: Any, room: Room) -> Block:
     text = _string(value)
     if mime in IMAGES and (source := _image(mime, text)):
         return Block(mime, "image", source=source)
@@ -115,8 +117,8 @@ def _of_kind(mime: str, value: Any) -> Block:
             mime, "frame", document=_FRAME + _LINK.sub("<x-link", text), height=_height(text)
         )
     if mime in _CODE:
-        return Block(mime, "code", code(text, _CODE[mime]))
-    return Block(mime, text=terminal(text))
+        return Block(mime, "code", code(text, _CODE[mime], room))
+    return Block(mime, text=terminal(text, room))
 
 
 def _image(mime: str, text: str) -> str:

@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString
 from kernels.admin_formats import badge, exact_moment, moment
 from kernels.models import Kernel
 from kernels.runtime.types import ExecutionStatus
-from sessions_app.admin_outputs import Block, blocks_of, error_block, stream_block
-from sessions_app.admin_text import code
+from sessions_app.admin_outputs import Block, blocks_of, stream_block
+from sessions_app.admin_text import Room, code
 from sessions_app.models import Execution, Session
 
 #: Characters of an error that stand beside the number of an attempt.
@@ -42,7 +42,7 @@ def execution_page(execution: Execution) -> dict[str, Any]:
         "status": badge(execution.status),
         "when": moment(execution.started_at),
         "facts": [fact for fact in _facts(execution) if fact[1] not in (None, "")],
-        "code": code(execution.code, execution.language),
+        "code": code(execution.code, execution.language, Room()),
         "blocks": _blocks(execution),
         "running": execution.status == ExecutionStatus.RUNNING,
         "attempts": _attempts(execution),
@@ -51,34 +51,37 @@ def execution_page(execution: Execution) -> dict[str, Any]:
 
 def _blocks(execution: Execution) -> list[Block]:
     """The outputs in order; of a row that has none, its streams and its value."""
+    room = Room()
     if execution.outputs:
-        return blocks_of(execution.outputs, execution.error)
-    streams = (("stdout", execution.output), ("stderr", execution.stderr))
-    blocks = [stream_block(name, text) for name, text in streams if text]
-    if execution.return_value is not None:
-        blocks.append(stream_block("result", execution.return_value))
-    return blocks + blocks_of((), execution.error)
+        return blocks_of(execution.outputs, execution.error, room)
+    texts = {
+        "stdout": execution.output,
+        "stderr": execution.stderr,
+        "result": execution.return_value,
+    }
+    blocks = [stream_block(name, text, room) for name, text in texts.items() if text]
+    return blocks + blocks_of((), execution.error, room)
 
 
 def _attempts(execution: Execution) -> list[ShownAttempt]:
+    room = Room()
     attempts: Iterable[Mapping[str, Any]] = execution.attempts
     return [
         ShownAttempt(
             number=attempt["attempt"],
             status=badge(attempt["status"]),
             says=_says(attempt["error"]),
-            code=code(attempt["code"], execution.language),
-            blocks=[
-                *(
-                    stream_block(name, text)
-                    for name, text in (("stdout", attempt["output"]), ("stderr", attempt["stderr"]))
-                    if text
-                ),
-                *([error_block(attempt["error"])] if attempt["error"] else []),
-            ],
+            code=code(attempt["code"], execution.language, room),
+            blocks=_attempt_blocks(attempt, room),
         )
         for attempt in attempts
     ]
+
+
+def _attempt_blocks(attempt: Mapping[str, Any], room: Room) -> list[Block]:
+    texts = {"stdout": attempt["output"], "stderr": attempt["stderr"]}
+    blocks = [stream_block(name, text, room) for name, text in texts.items() if text]
+    return blocks + blocks_of((), attempt["error"], room)
 
 
 def _says(error: Mapping[str, Any] | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -16,8 +17,8 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-#: Characters of one text that a page shows; the API has the rest.
-SHOWN = 200_000
+#: Characters of code, of outputs, and of attempts that one page shows; the API has the rest.
+SHOWN = 100_000
 ESCAPE = "\x1b"
 #: IPython's lexer knows magics and ``!commands``, which are errors to Python's.
 _LEXERS = {"python": "ipython3"}
@@ -31,6 +32,29 @@ _INVISIBLE = {
     **{code: f"⟨U+{code:04X}⟩" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))},
 }
 _ESCAPE_SHOWN = {ord(ESCAPE): "\N{SYMBOL FOR ESCAPE}"}
+#: Titles, links and character sets: nothing of them is shown, and rich takes quadratic time to see
+#: that one has no end.
+_NOT_COLOURS = re.compile("\x1b(?:][^\x1b\x07]*(?:\x1b\\\\|\x07)?|[()][0-9A-Za-z])")
+_NOT_A_SEQUENCE = re.compile("\x1b(?!\\[)")
+
+
+class Room:
+    """How many characters a page has room for: a kernel may have sent more than a page can bear."""
+
+    def __init__(self, left: int = SHOWN) -> None:
+        self._left = left
+
+    def take(self, text: str) -> tuple[str, SafeString]:
+        """What fits of a text, and a note on what does not."""
+        kept = text[: self._left]
+        self._left -= len(kept)
+        if kept == text:
+            return text, SafeString("")
+        note = format_html(
+            '<span class="kb-note">[{} more characters are not shown here; the API has them.]</span>',
+            len(text) - len(kept),
+        )
+        return kept, note
 
 
 def visible(text: str) -> str:
@@ -38,21 +62,21 @@ def visible(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_INVISIBLE)
 
 
-def terminal(text: str) -> SafeString:
+def terminal(text: str, room: Room) -> SafeString:
     """Text in its ANSI colours, escaped. Other sequences, and links, are left out."""
-    kept, note = _cut(text)
-    shown = visible(kept)
-    if ESCAPE not in shown:
-        return escape(shown) + note
-    decoded = Text.from_ansi(shown, end="")
+    kept, note = room.take(text)
+    if ESCAPE not in kept:
+        return escape(visible(kept)) + note
+    shown = visible(_NOT_COLOURS.sub("", kept))
+    decoded = Text.from_ansi(_NOT_A_SEQUENCE.sub("\N{SYMBOL FOR ESCAPE}", shown), end="")
     console = Console(file=io.StringIO())
     pieces = ((_attributes(piece.style), piece.text) for piece in decoded.render(console))
     return format_html_join("", "<span{}>{}</span>", pieces) + note
 
 
-def code(text: str, language: str) -> SafeString:
+def code(text: str, language: str, room: Room) -> SafeString:
     """Code with numbered lines, in the colours of its language where that is known."""
-    kept, note = _cut(text)
+    kept, note = room.take(text)
     formatter = HtmlFormatter(cssclass="kb-code", linenos="inline")
     shown = visible(kept).translate(_ESCAPE_SHOWN)
     # Pygments escapes what it formats.
@@ -67,16 +91,6 @@ def _lexer(language: str) -> Lexer:
         except ClassNotFound:
             continue
     return get_lexer_by_name("text", **options)
-
-
-def _cut(text: str) -> tuple[str, SafeString]:
-    if len(text) <= SHOWN:
-        return text, SafeString("")
-    note = format_html(
-        '<p class="kb-note">{} more characters are not shown here; the API has them.</p>',
-        len(text) - SHOWN,
-    )
-    return text[:SHOWN], note
 
 
 def _attributes(style: Style | None) -> SafeString:

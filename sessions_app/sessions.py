@@ -69,10 +69,15 @@ class Sessions:
                     self._manager.owned(self._get_or_create(name, language, tags))
                 )
                 self._opening[name] = opening
-                opening.add_done_callback(lambda _: self._opening.pop(name, None))
+                opening.add_done_callback(lambda task: self._opened(name, task))
             session = await asyncio.shield(opening)
         session.check_language(language)
         return session
+
+    def _opened(self, name: str, opening: asyncio.Task[OpenSession]) -> None:
+        self._opening.pop(name, None)
+        if not opening.cancelled():
+            opening.exception()  # Whoever waited was told; if nobody does any more, so be it.
 
     async def find(self, name: str) -> Session:
         """The row of a session; raises :class:`SessionNotFound`."""

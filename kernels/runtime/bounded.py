@@ -15,9 +15,12 @@ def cut_text(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     marker = cut_marker(len(text) - limit)
-    # The marker's own length changes what is missing; one more round settles it.
-    marker = cut_marker(len(text) - max(limit - len(marker), 0))
-    keep = max(limit - len(marker), 0)
+    # The marker's own length changes what is missing, and that its length: two rounds settle it.
+    for _ in range(2):
+        marker = cut_marker(len(text) - max(limit - len(marker), 0))
+    keep = limit - len(marker)
+    if keep < 0:  # No room for the marker itself.
+        return text[:limit]
     head = keep // 2
     return text[:head] + marker + text[len(text) - (keep - head) :]
 
@@ -36,6 +39,8 @@ class Tail:
 
     def append(self, text: str) -> None:
         """Add ``text`` at the end, and drop as much from the front as is over the limit."""
+        if not text:
+            return
         self._pieces.append(text)
         self._length += len(text)
         excess = self._length - self._limit

@@ -5,6 +5,7 @@ Message types and their meaning: https://jupyter-client.readthedocs.io/en/stable
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,8 @@ import orjson
 
 from kernels.runtime.bounded import Tail, cut_marker, cut_text
 from kernels.runtime.types import ErrorInfo, EventKind, Limits, OutputItem
+
+log = logging.getLogger(__name__)
 
 #: Told of every output as it comes, before any limit is applied.
 OutputSink = Callable[[EventKind, dict[str, Any]], None]
@@ -114,8 +117,13 @@ class OutputCollector:
         return tuple(items)
 
     def _tell(self, kind: EventKind, payload: dict[str, Any]) -> None:
-        if self._sink is not None:
+        if self._sink is None:
+            return
+        try:
             self._sink(kind, payload)
+        except Exception:
+            log.exception("a listener failed and is told no more", extra={"kind": kind})
+            self._sink = None
 
     def _on_input(self, content: dict[str, Any]) -> None:
         self.execution_count = _count(content, self.execution_count)
@@ -190,14 +198,15 @@ class OutputCollector:
         """The exception in an ``error`` message or a failed ``execute_reply``, within limits."""
         evalue = str(content.get("evalue", ""))
         lines = content.get("traceback")
-        traceback = "\n".join(map(str, lines)) if isinstance(lines, list) else ""
+        lines = tuple(map(str, lines)) if isinstance(lines, list) else ()
+        traceback = "\n".join(lines)
         kept = cut_text(traceback, self._limits.traceback_chars)
         if kept is not traceback:
             self._cut = True
         return ErrorInfo(
             ename=cut_text(str(content.get("ename", "")), 1_000),
             evalue=self._cut_plain(evalue),
-            traceback=tuple(map(str, lines or ())) if kept is traceback else (kept,),
+            traceback=lines if kept is traceback else (kept,),
         )
 
     def _clear_if_due(self) -> None:
@@ -225,11 +234,11 @@ class OutputCollector:
                 data[mime] = self._cut_plain(str(value))
                 continue
             size = _size(value)
-            if self._rich_size + used + size > self._limits.rich_bytes:
-                data.setdefault(PLAIN, f"[{mime} of {size} bytes left out by kernelbox]")
+            if self._rich_size + used + len(mime) + size > self._limits.rich_bytes:
+                data.setdefault(PLAIN, f"[{mime[:100]} of {size} bytes left out by kernelbox]")
                 self._cut = True
                 continue
-            used += size
+            used += len(mime) + size
             data[mime] = value
         metadata_size = _size(metadata) if metadata else 0
         if self._rich_size + used + metadata_size > self._limits.rich_bytes:
@@ -320,4 +329,6 @@ def _count(content: dict[str, Any], default: int | None) -> int | None:
 
 
 def _size(value: object) -> int:
-    return len(value) if isinstance(value, str) else len(orjson.dumps(value, default=str))
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode("utf-8", "replace"))
+    return len(orjson.dumps(value, default=str))

@@ -100,10 +100,10 @@ class Connection:
         """End the readers and close the sockets; what was not sent is dropped."""
         for reader in self._readers:
             reader.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
         for socket in self._sockets.values():
             socket.close(0)
         self._handlers.clear()
+        await asyncio.gather(*self._readers, return_exceptions=True)
 
     async def _read(self, channel: Channel, socket: zmq.asyncio.Socket) -> None:
         taken = 0
@@ -124,5 +124,10 @@ class Connection:
             log.warning("refused a message", extra={"channel": channel, "why": str(error)})
             return
         handler = self._handlers.get(message.parent_id)
-        if handler is not None:
+        if handler is None:
+            return
+        try:
             handler(channel, message)
+        except Exception:
+            # One bad handler must not make the channel deaf for everyone after it.
+            log.exception("a message handler failed", extra={"channel": channel})

@@ -61,7 +61,7 @@ class Languages:
         if time.monotonic() - self._read_at > SPECS_FRESH:
             specs = KernelSpecManager().get_all_specs()
             found = {
-                str(spec["spec"].get("language", name)).lower(): name
+                str(spec["spec"].get("language") or name).lower(): name
                 for name, spec in sorted(specs.items(), reverse=True)
             }
             found.pop(PYTHON, None)

@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 import zmq.asyncio
 
@@ -37,6 +38,10 @@ log = logging.getLogger(__name__)
 
 #: Seconds a kernel has to heed an interrupt before it is killed and started again.
 HEED_LIMIT = 2.0
+UNHEEDED = (
+    f"The kernel did not heed an interrupt within {HEED_LIMIT:g} s, was killed and "
+    "started again: its variables are gone."
+)
 #: Seconds at most, and between looks, to read what a kernel sent before it died.
 DRAIN_LIMIT = 0.3
 DRAIN_STEP = 0.02
@@ -89,6 +94,7 @@ class LiveKernel:
         self._watcher: asyncio.Task[None] | None = None
         self._current: Execution | None = None
         self._death = Death()
+        self._changes: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
         self._lifecycle = asyncio.Lock()
         self._waiting = 0
@@ -133,14 +139,35 @@ class LiveKernel:
 
     async def start(self) -> None:
         """Start the first process; on failure the kernel is dead and the error is raised."""
+        await self._to_its_end(self._start())
+
+    async def _start(self) -> None:
         async with self._lifecycle:
             await self._launch()
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Change the process in a task of its own: a caller that is cancelled does not stop it.
+
+        Half-way, the kernel would have no process and a state in which everybody waits.
+        """
+        task = asyncio.create_task(work, name=f"change kernel {self.kernel_id}")
+        self._changes.add(task)
+        task.add_done_callback(self._changed)
+        await asyncio.shield(task)
+
+    def _changed(self, task: asyncio.Task[None]) -> None:
+        self._changes.discard(task)
+        if not task.cancelled():
+            task.exception()  # Seen: whoever asked may have gone away.
 
     async def restart(self, why: str = "The kernel was restarted.") -> None:
         """End the process and start another: same id, no variables. A running cell is interrupted.
 
         A dead kernel is brought back.
         """
+        await self._to_its_end(self._restart(why))
+
+    async def _restart(self, why: str) -> None:
         async with self._lifecycle:
             self._step(KernelState.RESTARTING, why)
             self._end_current(End.RESTARTED)
@@ -212,7 +239,7 @@ class LiveKernel:
             if self._state is KernelState.DESTROYED:
                 raise KernelGone
             if self._state is KernelState.DEAD:
-                await self._revive()
+                await self._to_its_end(self._revive())
             else:
                 await self._settled.wait()
 
@@ -230,17 +257,18 @@ class LiveKernel:
             raise KernelGone
         execution = Execution(request, self._options.limits, sink)
         self._current = execution
-        lost = self._lost_because if not request.silent else None
-        msg_id = await execution.send(connection)
+        lost: str | None = None
+        msg_id = ""
         try:
+            msg_id = await execution.send(connection)
+            if not request.silent:
+                lost, self._lost_because = self._lost_because, None
             await asyncio.wait([execution.ended], timeout=request.timeout)
             if not execution.ended.done():
                 await self._stop_overdue(execution)
         finally:
             self._current = None
             connection.forget(msg_id)
-        if lost is not None:
-            self._lost_because = None
         return self._result(execution, queued_ms, lost)
 
     async def _stop_overdue(self, execution: Execution) -> None:
@@ -251,12 +279,13 @@ class LiveKernel:
         if not execution.ended.done():
             execution.end(End.RESTARTED)
             with contextlib.suppress(KernelBoxError):  # It is dead then; the next call tries again.
-                await self._replace_unheeding()
+                await self._to_its_end(self._replace_unheeding())
 
     async def _replace_unheeding(self) -> None:
         async with self._lifecycle:
             if self._state is KernelState.RUNNING:
                 self._step(KernelState.RESTARTING, "It did not heed an interrupt.")
+                self._lost_because = UNHEEDED if self._waiting else None
                 await self._drop_process()
                 await self._launch()
 
@@ -272,10 +301,7 @@ class LiveKernel:
         elif execution.timed_out:
             sentence = f"The code ran into its limit of {execution.request.timeout:g} s."
             if why is End.RESTARTED:
-                lost = (
-                    f"The kernel did not heed an interrupt within {HEED_LIMIT:g} s, was killed and "
-                    "started again: its variables are gone."
-                )
+                lost = UNHEEDED
             failure = ErrorInfo("ExecutionTimeout", sentence)
         elif why is End.RESTARTED:
             sentence = "The kernel was restarted while it ran this code."
@@ -303,10 +329,14 @@ class LiveKernel:
                 )
                 self._connection = Connection(self._process.info, self._context)
                 await self._get_ready(self._connection, self._watcher)
+                if self._watcher.done():  # It died between its last answer and now.
+                    raise KernelStartFailed(self._describe_failed_start())
         except (TimeoutError, KernelBoxError) as error:
             await self._give_up(error)
-        except asyncio.CancelledError:
+        except BaseException as error:  # cancelled, or a launcher's own error
             await self._drop_process()
+            if self._state is not KernelState.DESTROYED:
+                self._step(KernelState.DEAD, f"The start ended: {error!r}")
             raise
         if self._state is KernelState.DESTROYED:
             await self._drop_process()
@@ -363,10 +393,12 @@ class LiveKernel:
 
     async def _drop_process(self) -> None:
         """Kill the process if there is one, and free everything that belongs to it."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
-            self._watcher = None
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            if self._process is not None:
+                watcher.cancel()
+            # else it is cleaning up after a death: to cancel it would leave sockets and files.
+            await asyncio.gather(watcher, return_exceptions=True)
         process, self._process = self._process, None
         if process is not None:
             await self._kill(process)

@@ -107,6 +107,9 @@ class ProvisionedLauncher:
             stderr.close()
             await manager.cleanup_resources()
             raise KernelStartFailed(f"The kernel could not be started: {error}") from error
+        except asyncio.CancelledError:  # at the limit of a start
+            await ProvisionedProcess(manager, stderr).discard()
+            raise
         finally:
             stderr.close_write_end()
         return ProvisionedProcess(manager, stderr)

@@ -20,6 +20,9 @@ from kernels.runtime.types import Channel
 #: A signature that was seen before is refused; a kernel sends a few messages an execution,
 #: so this remembers the last hundred or so executions in about 100 KiB.
 REMEMBERED_SIGNATURES = 1_024
+#: orjson writes at most 254 levels, of which an answer of the API has some around the output.
+LEVELS_AROUND = 20
+SAFE_DEPTH = 254 - LEVELS_AROUND
 
 
 class BadMessage(Exception):
@@ -89,7 +92,14 @@ class Wire:
                 parent_id=str(message["parent_header"].get("msg_id", "")),
                 content=message["content"] if isinstance(message["content"], dict) else {},
             )
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        except (
+            ValueError,
+            TypeError,
+            LookupError,
+            ArithmeticError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise BadMessage(f"{type(error).__name__}: {error}") from error
 
 
@@ -100,10 +110,24 @@ def load_json(raw: bytes | str) -> Any:
     integers of more than 64 bits floats.
     """
     try:
-        return orjson.loads(raw)
+        value = orjson.loads(raw)
     except orjson.JSONDecodeError:
         text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
-        return _mended(json.loads(text))
+        value = _mended(json.loads(text))
+    as_bytes = raw if isinstance(raw, bytes) else raw.encode("utf-8", "replace")
+    if as_bytes.count(b"[") + as_bytes.count(b"{") > SAFE_DEPTH:
+        _check_depth(value)
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    """Raise ValueError unless ``value`` can be sent on inside an answer."""
+    try:
+        for _ in range(LEVELS_AROUND):
+            value = [value]
+        orjson.dumps(value)
+    except TypeError as error:
+        raise ValueError("nested too deep") from error
 
 
 def _mended(value: Any) -> Any:

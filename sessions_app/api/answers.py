@@ -7,11 +7,14 @@ from typing import Any
 
 from kernels.api.answers import kernel_answer
 from kernels.manager import KernelManager
+from kernels.runtime.bounded import cut_text
 from sessions_app.models import Execution, Session
 
+#: Characters of the code of one execution in a list.
+LONGEST_CODE = 10_000
 SUMMARY_FIELDS = (
     "status", "output", "stderr", "return_value", "execution_count", "duration_ms", "queued_ms",
-    "truncated", "error", "state_lost", "state_lost_reason", "code", "language", "kernel_name",
+    "truncated", "error", "state_lost", "state_lost_reason", "language", "kernel_name",
     "session_name", "door", "asked_by",
 )  # fmt: skip
 
@@ -20,6 +23,7 @@ def execution_summary(execution: Execution) -> dict[str, Any]:
     """One execution in a list."""
     finished_at = execution.finished_at
     return {name: getattr(execution, name) for name in SUMMARY_FIELDS} | {
+        "code": cut_text(execution.code, LONGEST_CODE),
         "id": uuid.UUID(str(execution.id)).hex,
         "kernel_id": uuid.UUID(str(execution.kernel_id)).hex,
         "started_at": execution.started_at.isoformat(),
@@ -30,6 +34,7 @@ def execution_summary(execution: Execution) -> dict[str, Any]:
 def whole_execution(execution: Execution) -> dict[str, Any]:
     """One execution with everything it put out."""
     return execution_summary(execution) | {
+        "code": execution.code,
         "outputs": execution.outputs,
         "attempts": execution.attempts,
     }

@@ -24,8 +24,8 @@ class HistoryPagination(CursorPagination):
             return None
         cursor = super().decode_cursor(request)
         try:
-            uuid.UUID(cursor.position if cursor else None)
-        except (TypeError, ValueError):
+            uuid.UUID(str(cursor and cursor.position))
+        except ValueError:
             raise NotFound(self.invalid_cursor_message) from None
         return cursor
 

@@ -14,8 +14,8 @@ from typing import Any, ParamSpec, TypeVar
 import httpx
 import pytest
 import zmq.asyncio
-from django.core.handlers.asgi import ASGIHandler
 
+from kernelbox_site.handler import LeanASGIHandler
 from kernels.api.scope import MANAGER
 from kernels.conf import KernelSettings, kernel_settings
 from kernels.database import DatabaseThread
@@ -176,7 +176,7 @@ def open_api(transactional_db: None) -> OpenApi:
         await manager.open()
         services = await Services.open(manager)
         state = {MANAGER: manager, SERVICES: services}
-        handler = ASGIHandler()
+        handler = LeanASGIHandler()
 
         async def application(scope: Any, receive: Any, send: Any) -> None:
             await handler({**scope, "state": state}, receive, send)

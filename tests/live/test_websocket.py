@@ -14,6 +14,7 @@ from socket import socket as Socket  # noqa: N812 - the fixture has that name
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -74,7 +75,10 @@ def socket(server: Server, shared: str) -> Iterator[ClientConnection]:
 def open_socket(server: Server, session: str, **options: Any) -> ClientConnection:
     """A connection to a session, without the environment's proxies."""
     url = f"{server.websocket_url}/ws/sessions/{session}"
-    return connect(url, proxy=None, open_timeout=LIMIT, max_size=None, **options)
+    opened: ClientConnection = connect(
+        url, proxy=None, open_timeout=LIMIT, max_size=None, **options
+    )
+    return opened
 
 
 def say(socket: ClientConnection, **message: Any) -> None:
@@ -301,6 +305,18 @@ def test_a_running_execution_is_interrupted(
     assert run(socket, "6 * 7")[-1]["return_value"] == "42"
 
 
+@pytest.mark.xfail(strict=True, reason="a kernel that has not begun yet passes a SIGINT over")
+def test_an_interrupt_is_heeded_however_soon_it_comes(socket: ClientConnection) -> None:
+    ends = []
+    for _ in range(12):
+        say(socket, type="execute", code="import time\nfor _ in range(20): time.sleep(0.01)")
+        assert hear(socket)["type"] == "started"
+        say(socket, type="interrupt")
+        heard = {m["type"]: m for m in hear_all(socket, "interrupted", "done")}
+        ends.append((heard["interrupted"]["interrupted"], heard["done"]["status"]))
+    assert ends == [(True, "interrupted")] * 12
+
+
 @pytest.mark.parametrize("session", ["shared", "nothing-of-that-name"])
 def test_with_nothing_running_there_is_nothing_to_interrupt(
     server: Server, shared: str, client: httpx.Client, session: str
@@ -402,8 +418,8 @@ def test_a_name_may_be_any_text(server: Server, name: str) -> None:
 def test_a_message_over_the_limit_closes_the_connection_and_nothing_else(
     server: Server, socket: ClientConnection
 ) -> None:
-    with open_socket(server, "shared", compression=None) as large:
-        large.send(" " * (16 * 1024 * 1024 + 1))
+    with open_socket(server, "shared") as large:
+        large.send(" " * (16 * 1024 * 1024 + 1))  # Compressed, it is sent before it is refused.
         with pytest.raises(ConnectionClosed) as closed:
             large.recv(LIMIT)
     assert closed.value.rcvd is not None
@@ -431,22 +447,24 @@ def test_one_connection_may_have_a_hundred_executions_under_way(
 # -- clients that go away, or do not keep up -------------------------------------------------
 
 
-def closings(server: Server) -> int:
-    """How many connections the server has seen end."""
-    return server.log().count("connection closed")
+def has_connection(server: Server, port: int) -> bool:
+    """Whether the server still has its end of a connection from that port."""
+    connections = psutil.Process(server.process.pid).net_connections("tcp")
+    listening = psutil.CONN_LISTEN
+    return any(c.status != listening and c.raddr.port == port for c in connections)
 
 
 @pytest.mark.parametrize("politely", [True, False], ids=["closing", "cut off"])
 def test_what_a_client_leaves_running_ends_in_the_history(
     server: Server, client: httpx.Client, shared: str, tmp_path: Path, politely: bool
 ) -> None:
-    seen = closings(server)
     with open_socket(server, shared) as leaving:
+        port = leaving.local_address[1]
         say(leaving, type="execute", code=waiting_for(tmp_path / "go"))
         execution_id = hear_until(leaving, "stream")[-1]["execution_id"]
         if not politely:
             leaving.socket.shutdown(SHUT_RDWR)
-    eventually(lambda: closings(server) > seen)
+    eventually(lambda: not has_connection(server, port))
     assert recorded(client, execution_id)["status"] == "running"
     (tmp_path / "go").touch()
     eventually(lambda: recorded(client, execution_id)["finished_at"] is not None)
