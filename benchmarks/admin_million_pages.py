@@ -62,8 +62,8 @@ def _pages(client: Client) -> Iterator[tuple[str, str]]:
     busiest, quietest = "session-00000", f"session-{SESSIONS - 1:05}"
     yield "Executions, first page", HISTORY
     yield "… the last page but ten, by following “Older”", _list(p=f"before~{oldest}")
-    yield "… status: success (88 %)", _list(status__exact="success")
-    yield "… status: dead (0.1 %)", _list(status__exact="dead")
+    yield "… status: success (88 %)", _list(status="success")
+    yield "… status: dead (0.1 %)", _list(status="dead")
     yield "… language: r (0.1 %)", _list(language="r")
     yield "… session: the busiest (20 %)", _list(session=busiest)
     yield "… session: the quietest (0.005 %)", _list(session=quietest)
@@ -71,10 +71,10 @@ def _pages(client: Client) -> Iterator[tuple[str, str]]:
     yield "… day: 13 days ago", _list(day=day - timedelta(days=13))
     yield (
         "… the quietest session, python, success",
-        _list(session=quietest, language="python", status__exact="success"),
+        _list(session=quietest, language="python", status="success"),
     )
-    yield "… the busiest session, dead", _list(session=busiest, status__exact="dead")
-    yield "… 13 days ago, dead", _list(day=day - timedelta(days=13), status__exact="dead")
+    yield "… the busiest session, dead", _list(session=busiest, status="dead")
+    yield "… 13 days ago, dead", _list(day=day - timedelta(days=13), status="dead")
     yield (
         "… 13 days ago, the quietest session",
         _list(day=day - timedelta(days=13), session=quietest),
@@ -82,7 +82,7 @@ def _pages(client: Client) -> Iterator[tuple[str, str]]:
     yield f"… search: “{COMMON}” (in every row)", _list(q=COMMON)
     yield "… search: in no row", _list(q=RARE)
     yield "… search: in no row, the next 50,000", _next(client, _list(q=RARE))
-    yield "… search: in no row, status: success", _list(q=RARE, status__exact="success")
+    yield "… search: in no row, status: success", _list(q=RARE, status="success")
     yield "… search: in no row, the busiest session", _list(q=RARE, session=busiest)
     yield "… search: an id", _list(q=oldest)
     yield "One execution", f"{HISTORY}{oldest}/change/"
@@ -108,9 +108,9 @@ def _list(**query: object) -> str:
 
 
 def _next(client: Client, address: str) -> str:
-    """Where “Search older ones” leads to."""
+    """Where “Look through older ones” leads to."""
     page = client.get(address).content.decode()
-    found = re.search(r'href="(\?[^"]+)">Search older ones', page)
+    found = re.search(r'href="(\?[^"]+)">Look through older ones', page)
     assert found
     return HISTORY + found[1].replace("&amp;", "&")
 

@@ -19,7 +19,7 @@ from kernels.admin_actions import (
     ask_or_do,
     manager_in,
 )
-from kernels.admin_filters import LanguageFilter
+from kernels.admin_filters import LanguageFilter, StatusFilter
 from kernels.admin_formats import NOTHING, age, badge, exact_moment
 from kernels.admin_keyset import KeysetChangeList
 from kernels.admin_support import ReadOnlyAdmin
@@ -49,7 +49,7 @@ class KernelAdmin(ReadOnlyAdmin):
     keyset = ("last_used_at", "id")
     page_template = "admin/kernels/kernel/page.html"
     list_display = ("label", "state", "doing", "owner", "language", "age", "last_use", "runs")
-    list_filter = ("status", LanguageFilter)
+    list_filter = (StatusFilter, LanguageFilter)
     search_fields = ("name", "session_name")
     search_help_text = "Part of a kernel's name or of its session's."
     actions = ("interrupt", "restart", "destroy")

@@ -2,12 +2,15 @@
 
 Django's own change list counts what it shows, goes to a page by skipping those before it, and
 searches the whole table. With a million rows each of them takes seconds. Here a page begins where
-another ended, so the last is as fast as the first; and a search looks at so many rows and says how
-far it got, with a link to go on from there.
+another ended, so the last is as fast as the first. Rows come along one index; what it cannot answer,
+a search or a second filter, is looked at in so many of them, and the page says how far that got,
+with a link to go on from there.
 """
 
 from __future__ import annotations
 
+import contextlib
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -19,8 +22,10 @@ from django.db.models import Expression, Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.timezone import is_naive
 
-#: Rows that one search looks at; docs/admin.md has what that takes.
-SEARCH_WINDOW = 50_000
+from kernels.admin_filters import split
+
+#: Rows that one page looks at; docs/admin.md has what that takes.
+WINDOW = 50_000
 BEFORE, AFTER = "before", "after"
 _SEPARATOR = "~"
 
@@ -88,7 +93,7 @@ class Place:
 class KeysetChangeList(ChangeList):
     """A change list, newest first, one page after another; its admin is :class:`Listed`."""
 
-    search_window = SEARCH_WINDOW
+    window = WINDOW
 
     def get_filters(self, request: HttpRequest) -> Any:
         """Refuse what Postgres cannot compare, before it is asked."""
@@ -106,8 +111,9 @@ class KeysetChangeList(ChangeList):
         self.newer: str | None = None
         self.older: str | None = None
         self.goes_back = False
-        #: The last row that a search looked at, where its limit was what ended it.
-        self.searched_to: Model | None = None
+        #: The last row that was looked at, where the window was what ended it.
+        self.looked_to: Model | None = None
+        self._rows, self._to_look_at = self._asked(request)
         place = Place.parse(request.GET.get(PAGE_VAR, ""), self.model, self._listed.keyset)
         if place is None or not self._show(place):
             self._show_newest()
@@ -120,18 +126,32 @@ class KeysetChangeList(ChangeList):
         listed: Any = self.model_admin
         return listed  # type: ignore[no-any-return]
 
+    def _asked(self, request: HttpRequest) -> tuple[QuerySet[Any], Q]:
+        """All rows in order, by the index that fits best, and what to look at in each of them."""
+        rows = self.apply_select_related(self.root_queryset).order_by(
+            *self.get_ordering(request, self.root_queryset)
+        )
+        rows, to_look_at = split(self.filter_specs, request, rows)
+        if not self.query:
+            return rows, to_look_at
+        with contextlib.suppress(ValueError):
+            by_id = rows.filter(pk=uuid.UUID(self.query))
+            if by_id.exists():
+                return by_id, to_look_at
+        return rows, to_look_at & self._listed.search_condition(self.query)
+
     def _show_newest(self) -> None:
-        self.result_list, following = self._read(self.queryset, BEFORE)
+        self.result_list, following = self._read(self._rows, BEFORE)
         self.older = self._address(BEFORE, following)
 
     def _show(self, place: Place) -> bool:
         """Show the page at a place; False where nothing follows on the way to the newest."""
         if place.direction == BEFORE:
-            rows, following = self._read(self.queryset.filter(place.condition()), BEFORE)
+            rows, following = self._read(self._rows.filter(place.condition()), BEFORE)
             self.newer = self._address(AFTER, rows[0] if rows else None)
             self.older = self._address(BEFORE, following)
         else:
-            towards_newest = self.queryset.reverse().filter(place.condition())
+            towards_newest = self._rows.reverse().filter(place.condition())
             rows, following = self._read(towards_newest, AFTER)
             if following is None:
                 return False
@@ -145,25 +165,22 @@ class KeysetChangeList(ChangeList):
 
     def _read(self, found: QuerySet[Any], direction: str) -> tuple[list[Model], Model | None]:
         """The rows of a page in the order of ``found``, and the row beside which the next begins."""
-        searched_to = self._end_of_search(found) if self.query else None
-        if searched_to is not None:
-            back = Place.of(
-                searched_to, AFTER if direction == BEFORE else BEFORE, self._listed.keyset
-            )
-            found = found.filter(back.condition(inclusive=True))
-        if self.query:
-            found = found.filter(self._listed.search_condition(self.query))
-        rows = list(self._listed.for_list(found)[: self.list_per_page + 1])
+        end = self._end_of_window(found) if self._to_look_at else None
+        if end is not None:
+            back = AFTER if direction == BEFORE else BEFORE
+            found = found.filter(Place.of(end, back, self._listed.keyset).condition(inclusive=True))
+        listed = self._listed.for_list(found.filter(self._to_look_at))
+        rows = list(listed[: self.list_per_page + 1])
         if len(rows) > self.list_per_page:
             rows.pop()
             return rows, rows[-1]
-        self.searched_to = searched_to
-        return rows, searched_to
+        self.looked_to = end
+        return rows, end
 
-    def _end_of_search(self, found: QuerySet[Any]) -> Model | None:
-        """The last row that a search may look at; None if there are fewer."""
+    def _end_of_window(self, found: QuerySet[Any]) -> Model | None:
+        """The last row that a page may look at; None if there are fewer."""
         keys = found.select_related(None).only(*self._listed.keyset)
-        last = self.search_window - 1
+        last = self.window - 1
         row: Model | None = next(iter(keys[last : last + 1]), None)
         return row
 

@@ -23,8 +23,9 @@ from kernels.runtime.errors import (
     KernelLimitReached,
     ServiceStopping,
 )
+from kernels.runtime.incarnation import KernelOptions
 from kernels.runtime.languages import PYTHON, Language, Languages
-from kernels.runtime.live import KernelOptions, LiveKernel
+from kernels.runtime.live import LiveKernel
 from kernels.runtime.process import KernelProcess, Launcher, ProvisionedLauncher
 from kernels.runtime.states import ALIVE_STATES, KernelState
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Substr
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from kernels.admin_filters import LanguageFilter
+from kernels.admin_filters import LanguageFilter, StatusFilter
 from kernels.admin_formats import NOTHING, age, badge, exact_moment, milliseconds, moment
 from kernels.admin_support import ReadOnlyAdmin
 from kernels.models import Kernel
@@ -88,7 +87,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
     page_template = "admin/sessions_app/execution/page.html"
     list_display = ("started", "result", "session", "language", "line", "duration", "came_by")
-    list_filter = ("status", LanguageFilter, DayFilter, SessionFilter, KernelFilter)
+    list_filter = (StatusFilter, LanguageFilter, DayFilter, SessionFilter, KernelFilter)
     search_fields = ("code", "output")
     search_help_text = "Part of the code or of the output, or an execution's id."
 
@@ -131,13 +130,6 @@ class ExecutionAdmin(ReadOnlyAdmin):
         """Without outputs, and with no more of the code than its head."""
         return for_list(queryset)
 
-    def search_condition(self, text: str) -> Q:
-        """The execution with that id, or those whose code or output holds the text."""
-        try:
-            return Q(pk=uuid.UUID(text))
-        except ValueError:
-            return super().search_condition(text)
-
     def page_context(self, request: HttpRequest, row: Execution) -> dict[str, Any]:
         """The execution, whole."""
         return execution_page(row)
@@ -150,7 +142,8 @@ def for_list(queryset: QuerySet[Execution]) -> QuerySet[Execution]:
 
 def first_line(execution: Execution) -> str:
     """The first line of code that is not empty, and whether more follows."""
-    lines = str(getattr(execution, "head", execution.code)).strip().splitlines()
+    head: str = execution.head  # type: ignore[attr-defined]  # by for_list()
+    lines = head.strip().splitlines()
     line = lines[0].rstrip() if lines else ""
     if len(line) > LINE:
         return line[: LINE - 1] + "…"

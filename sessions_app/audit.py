@@ -43,7 +43,7 @@ class _Write:
     is_start: bool
     done: asyncio.Future[None]
 
-    def settle(self, error: DatabaseError | InterfaceError | None) -> None:
+    def settle(self, error: Exception | None) -> None:
         if self.done.done():
             return
         if error is None:
@@ -60,7 +60,9 @@ class _Write:
 class ExecutionWriter:
     """Takes starts and ends of executions in order, and commits them in batches on its own thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, try_for: float = TRY_FOR) -> None:
+        """``try_for``: seconds for which a locked database is tried again."""
+        self._try_for = try_for
         self._database = DatabaseThread("execution-writer")
         self._queue: deque[_Write] = deque()
         self._kernel_uses: dict[uuid.UUID, KernelUse] = {}
@@ -141,11 +143,15 @@ class ExecutionWriter:
         for one in batch:  # A row that the database refuses must not take the others with it.
             one.settle(await self._try([one]))
 
-    async def _try(self, batch: list[_Write]) -> DatabaseError | InterfaceError | None:
-        """Commit a batch, again for a while when the database is locked or away."""
+    async def _try(self, batch: list[_Write]) -> Exception | None:
+        """Commit a batch, again for a while when the database is locked or away.
+
+        Returns the error for which it gave up. The writer itself outlives every error: all
+        executions wait for it.
+        """
         starts = [one.row for one in batch if one.is_start]
         ends = [one.row for one in batch if not one.is_start]
-        give_up_at = time.monotonic() + TRY_FOR
+        give_up_at = time.monotonic() + self._try_for
         while True:
             try:
                 await self._database.run(write, starts, ends)
@@ -154,7 +160,7 @@ class ExecutionWriter:
                     log.exception("executions were not recorded", extra={"rows": len(batch)})
                     return error
                 await asyncio.sleep(TRY_AGAIN_AFTER)
-            except DatabaseError as error:
+            except Exception as error:  # the driver's own, for values that it cannot convert, too
                 log.exception("the database refused executions", extra={"rows": len(batch)})
                 return error
             else:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from kernels.database import DatabaseThread
 from kernels.manager import KernelManager
 from kernels.runtime.types import ExecutionStatus
-from sessions_app.audit import ExecutionWriter
+from sessions_app.audit import TRY_FOR, ExecutionWriter
 from sessions_app.executor import Executor
 from sessions_app.models import Execution
 from sessions_app.sessions import Sessions
@@ -34,11 +34,14 @@ class Services:
     _database: DatabaseThread
 
     @classmethod
-    async def open(cls, manager: KernelManager) -> Services:
-        """Make them for a manager; executions that an earlier server left running are unknown."""
+    async def open(cls, manager: KernelManager, try_for: float = TRY_FOR) -> Services:
+        """Make them for a manager; executions that an earlier server left running are unknown.
+
+        ``try_for``: seconds for which the history is tried again while the database is locked.
+        """
         database = DatabaseThread("session-rows")
         await database.run(_mark_left_running)
-        writer = ExecutionWriter()
+        writer = ExecutionWriter(try_for)
         watchers = Watchers()
         executor = Executor(manager, writer, watchers)
         sessions = Sessions(manager, database)

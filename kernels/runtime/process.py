@@ -108,7 +108,8 @@ class ProvisionedLauncher:
             await manager.cleanup_resources()
             raise KernelStartFailed(f"The kernel could not be started: {error}") from error
         except asyncio.CancelledError:  # at the limit of a start
-            await ProvisionedProcess(manager, stderr).discard()
+            stderr.close()
+            await manager.shutdown_kernel(now=True)
             raise
         finally:
             stderr.close_write_end()

@@ -21,6 +21,7 @@ from kernels.conf import KernelSettings, kernel_settings
 from kernels.database import DatabaseThread
 from kernels.manager import KernelManager
 from kernels.runtime.types import EventKind
+from sessions_app.audit import TRY_FOR
 from sessions_app.services import SERVICES, Services
 from sessions_app.watchers import Watcher
 from tests.scripted_cell import Script
@@ -153,10 +154,13 @@ OpenApi = Callable[..., AbstractAsyncContextManager[Api]]
 
 @pytest.fixture
 def open_api(transactional_db: None) -> OpenApi:
-    """Open a service; settings of kernels can be given by name: ``open_api(max_kernels=2)``."""
+    """Open a service; settings of kernels can be given by name: ``open_api(max_kernels=2)``.
+
+    ``try_for``: seconds for which the history is tried again while the database is locked.
+    """
 
     @asynccontextmanager
-    async def opened(**changes: Any) -> AsyncIterator[Api]:
+    async def opened(try_for: float = TRY_FOR, **changes: Any) -> AsyncIterator[Api]:
         launchers: list[ScriptedLauncher] = []
         scripts: dict[str, Script] = {}
         starts: list[Start] = []
@@ -174,7 +178,7 @@ def open_api(transactional_db: None) -> OpenApi:
 
         manager = KernelManager(dataclasses.replace(kernel_settings(), **changes), make)
         await manager.open()
-        services = await Services.open(manager)
+        services = await Services.open(manager, try_for)
         state = {MANAGER: manager, SERVICES: services}
         handler = LeanASGIHandler()
 

@@ -12,7 +12,8 @@ import zmq.asyncio
 
 from kernels.runtime.collector import OutputSink
 from kernels.runtime.connection import Connection
-from kernels.runtime.live import KernelOptions, LiveKernel
+from kernels.runtime.incarnation import KernelOptions
+from kernels.runtime.live import LiveKernel
 from kernels.runtime.readiness import wait_until_ready
 from kernels.runtime.states import KernelState
 from kernels.runtime.types import Channel, ExecutionResult, RunRequest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from kernels.runtime.connection import Connection
-from kernels.runtime.live import PING_LIMIT
+from kernels.runtime.incarnation import PING_LIMIT
 from tests.scripted_cell import Gate
 from tests.unit.harness import Bench, Line, run, soon
 

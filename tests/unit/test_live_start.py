@@ -8,7 +8,8 @@ import pytest
 
 from kernels.runtime.connection import Connection
 from kernels.runtime.errors import KernelGone, KernelStartFailed
-from kernels.runtime.live import KernelOptions, LiveKernel
+from kernels.runtime.incarnation import KernelOptions
+from kernels.runtime.live import LiveKernel
 from kernels.runtime.process import KernelProcess
 from kernels.runtime.states import KernelState
 from tests.scripted_cell import raises

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from kernels.runtime.live import HEED_LIMIT
 from kernels.runtime.states import KernelState
 from kernels.runtime.types import ErrorInfo, ExecutionStatus
+from kernels.runtime.verdict import HEED_LIMIT
 from tests.scripted_cell import Cell, CodeRaised
 from tests.scripted_kernel import Start
 from tests.unit.harness import Bench, run, soon

@@ -1,0 +1,144 @@
+"""One process of a kernel, from its launch to its end. A kernel that is restarted has another."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import zmq.asyncio
+
+from kernels.runtime.connection import Connection
+from kernels.runtime.errors import KernelStartFailed
+from kernels.runtime.execution import Execution
+from kernels.runtime.process import KernelProcess, Launcher
+from kernels.runtime.readiness import answers, wait_until_ready
+from kernels.runtime.types import Channel, Death, ExecutionStatus, Limits, RunRequest
+from kernels.runtime.wire import Message
+
+#: Seconds at most, and between looks, to read what a kernel sent before it died.
+DRAIN_LIMIT = 0.3
+DRAIN_STEP = 0.02
+#: Seconds an idle kernel has to answer a ping.
+PING_LIMIT = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class KernelOptions:
+    """What one kernel is run with; times in seconds."""
+
+    limits: Limits = field(default_factory=Limits)
+    start_timeout: float = 60.0
+    queue_limit: int = 100
+    #: Run silently in every new process, in this order; one that raises fails the start.
+    startup_cells: tuple[str, ...] = ()
+
+
+class Incarnation:
+    """A process and the connection to it; :meth:`end` it, whether it still lives or has died."""
+
+    def __init__(self, process: KernelProcess, context: zmq.asyncio.Context) -> None:
+        self.connection = Connection(process.info, context)
+        #: Done when the process has ended by itself.
+        self.death: asyncio.Task[Death] = asyncio.create_task(process.wait(), name="watch kernel")
+        self._process = process
+
+    @classmethod
+    async def start(
+        cls, launcher: Launcher, context: zmq.asyncio.Context, options: KernelOptions
+    ) -> Incarnation:
+        """Launch a process and talk to it until it is ready; on failure nothing of it is left.
+
+        Raises :class:`KernelStartFailed`, and whatever else the launcher raises.
+        """
+        incarnation: Incarnation | None = None
+        try:
+            async with asyncio.timeout(options.start_timeout):
+                incarnation = cls(await launcher.launch(), context)
+                await incarnation._get_ready(options)
+        except BaseException as error:
+            if incarnation is not None:
+                await incarnation.end()
+            if isinstance(error, TimeoutError):
+                limit = f"The kernel was not ready within {options.start_timeout:g} s."
+                raise KernelStartFailed(limit) from error
+            raise
+        return incarnation
+
+    @property
+    def connection_file(self) -> str:
+        """The path of the connection file."""
+        return self._process.connection_file
+
+    async def answers(self) -> bool:
+        """Whether the kernel, which must be idle, answers; False at once if it dies meanwhile."""
+        asking = asyncio.create_task(answers(self.connection, PING_LIMIT), name="ping kernel")
+        try:
+            await asyncio.wait({asking, self.death}, return_when=asyncio.FIRST_COMPLETED)
+            return asking.done() and asking.result()
+        finally:
+            await _cancel(asking)
+
+    async def interrupt(self) -> None:
+        """Interrupt what it runs: by a signal, or by a message where its kernelspec wants one."""
+        if not self._process.interrupts_by_message:
+            await self._process.interrupt()
+            return
+        msg_id = await self.connection.request(Channel.CONTROL, "interrupt_request", {}, _ignore)
+        self.connection.forget(msg_id)
+
+    async def drain(self) -> None:
+        """Read what the kernel had sent before it died."""
+        seen = -1
+        for _ in range(round(DRAIN_LIMIT / DRAIN_STEP)):
+            if self.connection.received == seen:
+                return
+            seen = self.connection.received
+            await asyncio.sleep(DRAIN_STEP)
+
+    async def end(self) -> None:
+        """Kill the process and what is left of its group, and free all that belongs to it."""
+        await _cancel(self.death)
+        await self._process.kill()
+        await self.connection.close()
+        await self._process.release()
+
+    async def _get_ready(self, options: KernelOptions) -> None:
+        preparing = asyncio.create_task(self._prepare(options), name="prepare kernel")
+        try:
+            await asyncio.wait({preparing, self.death}, return_when=asyncio.FIRST_COMPLETED)
+            if self.death.done():
+                raise KernelStartFailed(self._describe_early_death())
+            preparing.result()
+        finally:
+            await _cancel(preparing)
+
+    async def _prepare(self, options: KernelOptions) -> None:
+        await wait_until_ready(self.connection)
+        for cell in options.startup_cells:
+            request = RunRequest(cell, options.start_timeout, store_history=False)
+            execution = Execution(request, options.limits)
+            msg_id = await execution.send(self.connection)
+            try:
+                await execution.ended
+            finally:
+                self.connection.forget(msg_id)
+            result = execution.result(queued_ms=0)
+            if result.status is not ExecutionStatus.SUCCESS and result.error is not None:
+                raise KernelStartFailed(
+                    "The startup code (KERNELBOX_STARTUP_CODE) raised "
+                    f"{result.error.ename}: {result.error.evalue}"
+                )
+
+    def _describe_early_death(self) -> str:
+        tail = self._process.stderr_tail
+        said = f" It said: {tail}" if tail else ""
+        return f"The kernel ended before it was ready: {self.death.result()}.{said}"
+
+
+async def _cancel(task: asyncio.Task[Death] | asyncio.Task[bool] | asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _ignore(channel: Channel, message: Message) -> None:
+    """A handler for answers that nobody needs."""
