@@ -16,7 +16,7 @@ from benchmarks.measure import Figures
 from benchmarks.peers import original, ours, raw_client
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 - the backend comes first
+from matplotlib import pyplot as plt
 
 RESULTS = Path(__file__).with_name("results")
 COLOURS = {ours.NAME: "#2a6f97", raw_client.NAME: "#9aa5b1", original.NAME: "#d98e04"}

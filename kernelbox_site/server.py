@@ -38,6 +38,8 @@ def serve(environment: Environment, listener: socket.socket, *, reload: bool) ->
         forwarded_allow_ips=list(environment.trusted_proxies),
         timeout_graceful_shutdown=STOP_GRACE,
         ws_max_size=WEBSOCKET_MESSAGE_LIMIT,
+        # On loopback it costs more than it saves; a proxy may compress.
+        ws_per_message_deflate=False,
         reload=reload,
         reload_dirs=[str(ROOT / name) for name in WATCHED] if reload else None,
     )

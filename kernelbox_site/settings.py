@@ -26,7 +26,7 @@ except (BadSetting, OSError) as error:
     sys.exit(f"kernelbox: {error}")
 
 DEBUG = ENV.debug
-ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", ENV.host, *ENV.allowed_hosts]
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", ENV.host, f"[{ENV.host}]", *ENV.allowed_hosts]
 FORCE_SCRIPT_NAME = ENV.root_path or None
 
 INSTALLED_APPS = [
@@ -118,6 +118,8 @@ LOGGING = {
         # Every 4xx of the API would be a warning; uvicorn's access log has them.
         "django.request": {"level": "ERROR"},
         "uvicorn": {"handlers": [], "level": ENV.log_level, "propagate": True},
+        # At DEBUG it tells every header of a WebSocket's handshake, and so the token.
+        "uvicorn.error": {"level": "INFO" if ENV.log_level == "DEBUG" else ENV.log_level},
         # A line a request costs as much as the rest of uvicorn's work.
         "uvicorn.access": {"handlers": [], "propagate": ENV.log_level == "DEBUG"},
     },
@@ -140,6 +142,7 @@ SPECTACULAR_SETTINGS = {
     ),
     "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVERS": [{"url": ENV.root_path}] if ENV.root_path else [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -142,6 +142,12 @@ def failed(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"detail": detail}, status=500)
 
 
-schema = SpectacularJSONAPIView.as_view(renderer_classes=[OpenApiJsonRenderer2])
-swagger = SpectacularSwaggerSplitView.as_view(url_name="schema")
-redoc = SpectacularRedocView.as_view(url_name="schema", template_name="kernelbox/redoc.html")
+#: DRF's answer to OPTIONS is none of these pages.
+_TO_LOOK_AT = ["get", "head"]
+schema = SpectacularJSONAPIView.as_view(
+    renderer_classes=[OpenApiJsonRenderer2], http_method_names=_TO_LOOK_AT
+)
+swagger = SpectacularSwaggerSplitView.as_view(url_name="schema", http_method_names=_TO_LOOK_AT)
+redoc = SpectacularRedocView.as_view(
+    url_name="schema", template_name="kernelbox/redoc.html", http_method_names=_TO_LOOK_AT
+)

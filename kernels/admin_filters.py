@@ -56,7 +56,7 @@ class StatusFilter(ValueFilter):
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
         """All that there can be."""
-        choices: list[tuple[str, str]] = model_admin.model._meta.get_field("status").choices  # type: ignore[union-attr,assignment]
+        choices: list[tuple[str, str]] = model_admin.model._meta.get_field("status").choices
         return [(value, label.replace("_", " ")) for value, label in choices]
 
 

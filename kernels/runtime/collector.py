@@ -144,7 +144,8 @@ class OutputCollector:
         last.pieces.append(kept)
 
     def _on_display(self, content: dict[str, Any]) -> None:
-        self._tell(EventKind.DISPLAY, _mime_payload(content))
+        payload = _mime_payload(content) | {"display_id": _display_id(content)}
+        self._tell(EventKind.DISPLAY, payload)
         self._add_display("display_data", content)
 
     def _on_result(self, content: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from enum import Enum, auto
 from typing import Any
@@ -23,6 +24,9 @@ from kernels.runtime.wire import Message
 #: Seconds without a message, after the reply, until a missing ``idle`` is taken as lost: ZMQ drops
 #: iopub messages when a kernel floods faster than they are read.
 IDLE_GRACE = 1.0
+#: Seconds for a kernel to say that it runs the code, and from then until the code itself runs.
+BEGIN_LIMIT = 1.0
+SETTLE = 0.05
 
 
 class End(Enum):
@@ -51,6 +55,9 @@ class Execution:
         self._started_at = time.perf_counter()
         self._ended_at = self._started_at
         self.ended: asyncio.Future[End] = self._loop.create_future()
+        #: Set when the kernel has said that it runs the code.
+        self.begun = asyncio.Event()
+        self._begun_at = 0.0
 
     async def send(self, connection: Connection) -> str:
         """Send the code; returns the ``msg_id``. The clock of ``duration_ms`` starts here."""
@@ -81,9 +88,24 @@ class Execution:
         elif channel is Channel.IOPUB and message.msg_type == "status":
             self._idle = self._idle or message.content.get("execution_state") == "idle"
         elif channel is Channel.IOPUB:
+            if message.msg_type == "execute_input":
+                self._begun_at = self._loop.time()
+                self.begun.set()
             self._collector.feed(message.msg_type, message.content)
         if self._idle and self._reply is not None:
             self.end(End.FINISHED)
+
+    async def wait_until_interruptible(self) -> None:
+        """Return when a signal would reach the code itself, or the execution has ended.
+
+        One that comes before is lost in the kernel's own code, or takes the kernel along.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BEGIN_LIMIT):
+                await self.begun.wait()
+        settled_in = self._begun_at + SETTLE - self._loop.time()
+        if settled_in > 0:
+            await asyncio.wait([self.ended], timeout=settled_in)
 
     def end(self, why: End) -> None:
         """Say that it is over; only the first reason counts."""
@@ -92,6 +114,7 @@ class Execution:
         if not self.ended.done():
             self._ended_at = time.perf_counter()
             self.ended.set_result(why)
+            self.begun.set()
 
     def _check_grace(self) -> None:
         silent = self._loop.time() - self._last_message_at

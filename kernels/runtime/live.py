@@ -108,10 +108,11 @@ class LiveKernel:
 
     async def interrupt(self) -> bool:
         """Interrupt the execution that runs; False when none does. The queue goes on."""
-        if self._current is None or self._incarnation is None:
+        execution = self._current
+        if execution is None:
             return False
-        self._current.interrupted = True
-        await self._incarnation.interrupt()
+        execution.interrupted = True
+        await self._interrupt(execution)
         return True
 
     async def destroy(self) -> None:
@@ -203,11 +204,16 @@ class LiveKernel:
             state_lost=verdict.state_lost or lost,
         )
 
+    async def _interrupt(self, execution: Execution) -> None:
+        """Interrupt the kernel, unless the execution that it is meant for has ended by then."""
+        await execution.wait_until_interruptible()
+        if self._incarnation is not None and not execution.ended.done():
+            await self._incarnation.interrupt()
+
     async def _stop_overdue(self, execution: Execution) -> None:
         """Interrupt an execution that ran into its limit; kill the kernel if it does not heed."""
         execution.timed_out = True
-        if self._incarnation is not None:
-            await self._incarnation.interrupt()
+        await self._interrupt(execution)
         await asyncio.wait([execution.ended], timeout=HEED_LIMIT)
         if not execution.ended.done():
             execution.end(End.RESTARTED)

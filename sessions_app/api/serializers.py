@@ -188,7 +188,9 @@ class ExecutionSummarySerializer(OutcomeSerializer):
         help_text="What came of it; `running` while it runs, `unknown` if the server ended meanwhile.",
     )
     id = serializers.CharField(help_text="Its id: 32 hexadecimal digits, in the order of time.")
-    code = serializers.CharField(help_text="What ran; in a list, past 10,000 characters its head and its tail.")
+    code = serializers.CharField(
+        help_text="What ran; in a list, past 10,000 characters its head and its tail."
+    )
     language = serializers.CharField(help_text="In which language.")
     kernel_id = serializers.CharField(help_text="In which kernel.")
     kernel_name = serializers.CharField(allow_null=True, help_text="The kernel's name at the time.")

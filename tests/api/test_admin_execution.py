@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from tests.api.admin_rows import execution_row, html, kernel_row, page_of, session_row
+from tests.api.admin_rows import execution_row, html, kernel_row, logged_in, page_of, session_row
 
 pytestmark = pytest.mark.django_db
 
@@ -19,6 +19,12 @@ SVG = "<svg xmlns='http://www.w3.org/2000/svg' onload='evil()'><script>evil()</s
 HOSTILE = "</pre></iframe></textarea>\"'><script>evil()</script><img src=x onerror=evil()>"
 #: Elements that run a script or load something, wherever they come from.
 LIVE = re.compile(r"<script|<svg|<[a-z][^>]* on[a-z]+=|javascript:", re.IGNORECASE)
+
+
+@pytest.fixture
+def admin_client(client: Client) -> Client:
+    """A client that may see everything."""
+    return logged_in(client)
 
 
 def shown(client: Client, **fields: Any) -> str:

@@ -21,6 +21,7 @@ from tests.api.admin_rows import (
     kernel_row,
     link,
     listed,
+    logged_in,
     page_of,
     session_row,
 )
@@ -28,6 +29,12 @@ from tests.api.admin_rows import (
 pytestmark = pytest.mark.django_db
 
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+
+
+@pytest.fixture
+def admin_client(client: Client) -> Client:
+    """A client that may see everything."""
+    return logged_in(client)
 
 
 def test_an_execution_is_listed_with_the_first_line_of_its_code(admin_client: Client) -> None:

@@ -15,6 +15,7 @@ from tests.api.admin_rows import (
     execution_row,
     html,
     kernel_row,
+    logged_in,
     page_of,
     session_row,
 )
@@ -22,6 +23,12 @@ from tests.api.admin_rows import (
 pytestmark = pytest.mark.django_db
 
 LISTS = (KERNELS, SESSIONS, EXECUTIONS)
+
+
+@pytest.fixture
+def admin_client(client: Client) -> Client:
+    """A client that may see everything."""
+    return logged_in(client)
 
 
 def rows() -> list[Kernel | Session | Execution]:

@@ -11,7 +11,7 @@ from ipykernel.kernelapp import IPKernelApp
 from ipykernel.kernelbase import Kernel
 
 
-class EchoKernel(Kernel):  # type: ignore[misc]
+class EchoKernel(Kernel):
     """Says back each cell."""
 
     implementation = "echo"

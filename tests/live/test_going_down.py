@@ -48,7 +48,7 @@ def test_after_a_restart_sessions_say_that_their_state_is_lost(tmp_path: Path) -
     with running_server(home) as server, server.client() as client:
         first = client.post("/sessions/demo/execute", json={"code": "x = 1"}).json()
         kernel_id = client.get("/kernels/demo").json()["kernel"]["kernel_id"]
-        same_database = {name: value for name, value in server.settings.items()}
+        same_database = dict(server.settings)
         stop(server.process)
         with running_server(same_database) as again, again.client() as client_again:
             result = client_again.post("/sessions/demo/execute", json={"code": "x"}).json()

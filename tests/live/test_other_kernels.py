@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -14,14 +13,14 @@ from tests.live.kernelspecs import add_echo_kernel
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A server that finds four more kernelspecs, and is impatient."""
     folder: Path = tmp_path_factory.mktemp("jupyter")
     add_echo_kernel(folder, "echo")
     add_echo_kernel(folder, "stillborn", "dies")
     add_echo_kernel(folder, "mute", "mute")
     add_echo_kernel(folder, "nowhere", argv=["/nowhere/kernel", "{connection_file}"])
-    yield {"JUPYTER_PATH": str(folder), "KERNELBOX_START_TIMEOUT": "3"}
+    return {"JUPYTER_PATH": str(folder), "KERNELBOX_START_TIMEOUT": "3"}
 
 
 def test_a_session_of_another_language_runs_its_kernel(run: Run) -> None:

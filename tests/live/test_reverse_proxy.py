@@ -166,9 +166,6 @@ def test_a_page_s_files_are_under_the_prefix_and_there(
         assert response.status_code == 200, link
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the schema names no server, so that callers leave the prefix out"
-)
 def test_the_schema_says_where_its_paths_begin(client: httpx.Client) -> None:
     schema = client.get("/openapi.json").json()
     assert [server["url"] for server in schema.get("servers", [])] == [PREFIX]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import hypothesis
 import pytest
 import schemathesis
@@ -44,6 +46,6 @@ schema = schemathesis.openapi.from_dict(SchemaGenerator().get_schema(request=Non
     suppress_health_check=list(hypothesis.HealthCheck),
 )
 def test_every_answer_is_one_that_the_schema_announces(
-    case: schemathesis.Case, server: Server
+    case: schemathesis.Case[Any], server: Server
 ) -> None:
     case.call_and_validate(base_url=server.url, checks=CHECKS, timeout=30)

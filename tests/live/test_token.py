@@ -216,7 +216,6 @@ def test_the_log_of_http_has_no_token(server: Server, client: httpx.Client) -> N
     assert "wr0ng-t0ken" not in said
 
 
-@pytest.mark.xfail(strict=True, reason="at DEBUG websockets logs every header of a handshake")
 def test_the_log_of_websockets_has_no_token(server: Server) -> None:
     run_by_websocket(server, f"Bearer {TOKEN}")
     assert TOKEN not in server.log()

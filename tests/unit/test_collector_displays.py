@@ -210,7 +210,7 @@ def test_the_listener_sees_everything_as_it_comes_and_before_it_is_cut() -> None
         collector.feed(*message)
     assert told == [
         (EventKind.STREAM, {"name": "stdout", "text": "longer than the limit"}),
-        (EventKind.DISPLAY, bundle),
+        (EventKind.DISPLAY, bundle | {"display_id": None}),
         (EventKind.UPDATE_DISPLAY, bundle | {"display_id": "bar"}),
         (EventKind.CLEAR_OUTPUT, {"wait": True}),
         (EventKind.RESULT, {"data": plain("r"), "metadata": {}, "execution_count": 3}),
