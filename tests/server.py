@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
 
 from tests.postgres import database_settings
 
@@ -71,7 +72,10 @@ def clean_environment(home: Path, runtime_dir: Path, **settings: str) -> dict[st
 
 @contextlib.contextmanager
 def running_server(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Start ``python -m kernelbox_site`` in folders of its own, and stop it in the end."""
+    """Start ``python -m kernelbox_site`` in folders of its own, and stop it in the end.
+
+    A server that stops by itself leaves no process and no socket file: raises if this one does.
+    """
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kh")))
         runtime_dir = Path(
@@ -95,6 +99,19 @@ def running_server(settings: Mapping[str, str] | None = None) -> Iterator[Server
         if not listening.wait(START_LIMIT) or not server.url:
             raise RuntimeError(f"the server did not start:\n{server.log()}")
         yield server
+        _stop_and_look(server)
+
+
+def _stop_and_look(server: Server) -> None:
+    children = []
+    if server.process.poll() is None:
+        children = psutil.Process(server.process.pid).children(recursive=True)
+    if stop(server.process) == -signal.SIGKILL:
+        return
+    left = [child for child in children if child.is_running()]
+    files = list(server.runtime_dir.iterdir())
+    if left or files:
+        raise RuntimeError(f"the server left {left} and {files}:\n{server.log()}")
 
 
 def stop(process: subprocess.Popen[str]) -> int:
