@@ -9,20 +9,18 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
-import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from kernelbox_site import readers
 from kernels.runtime.process import LONGEST_RUNTIME_DIR
 
 #: Characters of a stream that are kept where the limit is said to be none at all (0, as in the
 #: original): memory must have a bound.
 UNLIMITED_CHARS = 16 * 1024 * 1024
-_HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\]")
-_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 #: Variables of the original that have no meaning here, and of the launcher.
 PASSED_OVER = frozenset(
@@ -34,99 +32,9 @@ class BadSetting(ValueError):
     """A setting has a value that cannot be used."""
 
 
-Reader = Callable[[str], Any]
-
-
-def _text(raw: str) -> str:
-    return raw
-
-
-def _word(raw: str) -> str:
-    """Without the line's end that comes with a secret read from a file."""
-    return raw.strip()
-
-
-def _boolean(raw: str) -> bool:
-    folded = raw.strip().lower()
-    if folded in {"1", "true", "yes", "on"}:
-        return True
-    if folded in {"", "0", "false", "no", "off"}:
-        return False
-    raise ValueError("must be one of 1, 0, true, false, yes, no, on, off")
-
-
-def _whole(low: int, high: int) -> Reader:
-    def read(raw: str) -> int:
-        try:
-            value = int(raw)
-        except ValueError:
-            raise ValueError(f"must be a whole number from {low} to {high}") from None
-        if not low <= value <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return value
-
-    return read
-
-
-def _seconds(low: float, high: float) -> Reader:
-    def read(raw: str) -> float:
-        try:
-            value = float(raw)
-        except ValueError:
-            raise ValueError(f"must be a number of seconds from {low:g} to {high:g}") from None
-        if not low <= value <= high:  # NaN included
-            raise ValueError(f"must be a number of seconds from {low:g} to {high:g}")
-        return value
-
-    return read
-
-
-def _names(raw: str) -> tuple[str, ...]:
-    return tuple(name for part in raw.split(",") if (name := part.strip()))
-
-
-def _hosts(raw: str) -> tuple[str, ...]:
-    for name in (names := _names(raw)):
-        if not _HOST_NAME.fullmatch(name):
-            raise ValueError(
-                "must list names or addresses as they are, without scheme, port or wildcard; "
-                f"{name!r} is none"
-            )
-    return names
-
-
-def _networks(raw: str) -> tuple[str, ...]:
-    for name in (names := _names(raw)):
-        try:
-            ipaddress.ip_network(name, strict=False)
-        except ValueError:
-            raise ValueError(f"must list IP addresses or networks; {name!r} is neither") from None
-    return names
-
-
-def _level(raw: str) -> str:
-    level = raw.strip().upper()
-    if level not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
-        raise ValueError("must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
-    return level
-
-
-def _prefix(raw: str) -> str:
-    prefix = raw.strip().rstrip("/")
-    if prefix and not _PATH.fullmatch(prefix):
-        raise ValueError(
-            "must be a path of letters, digits, '.', '_', '~' and '-', as in /kernelbox"
-        )
-    return prefix
-
-
-def _folder(raw: str) -> Path:
-    return Path(raw).expanduser().absolute()
-
-
 def _setting(
     name: str,
-    read: Reader,
+    read: readers.Reader,
     default: Any,
     help: str,
     shown: str | None = None,
@@ -145,7 +53,7 @@ def _setting(
 
 def _default_home() -> Path:
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return _folder(data) / "kernelbox"
+    return readers.folder(data) / "kernelbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +63,16 @@ class Environment:
     # Where it listens and who may come in
     host: str = _setting(
         "KERNELBOX_HOST",
-        _text,
+        readers.text,
         "127.0.0.1",
         "Address to listen on. Anything but loopback needs `KERNELBOX_TOKEN`.",
     )
     port: int = _setting(
-        "KERNELBOX_PORT", _whole(0, 65535), 8080, "Port to listen on; 0 takes a free one."
+        "KERNELBOX_PORT", readers.whole(0, 65535), 8080, "Port to listen on; 0 takes a free one."
     )
     token: str = _setting(
         "KERNELBOX_TOKEN",
-        _word,
+        readers.word,
         "",
         "When set, every request but `/health` must carry it.",
         "none",
@@ -172,28 +80,28 @@ class Environment:
     )
     allowed_hosts: tuple[str, ...] = _setting(
         "KERNELBOX_ALLOWED_HOSTS",
-        _hosts,
+        readers.hosts,
         (),
         "Names, comma-separated, by which this server may be called besides localhost, 127.0.0.1 and [::1].",
         "none",
     )
     trusted_proxies: tuple[str, ...] = _setting(
         "KERNELBOX_TRUSTED_PROXIES",
-        _networks,
+        readers.networks,
         (),
         "Addresses or networks whose `X-Forwarded-*` headers are believed.",
         "none",
     )
     root_path: str = _setting(
         "KERNELBOX_ROOT_PATH",
-        _prefix,
+        readers.path_prefix,
         "",
         "The path under which a reverse proxy shows this server, `/kernelbox` say.",
         "none",
     )
     body_limit: int = _setting(
         "KERNELBOX_BODY_LIMIT",
-        _whole(1024, 2**31),
+        readers.whole(1024, 2**31),
         16 * 1024 * 1024,
         "Bytes of one request's body; more is answered 413.",
     )
@@ -201,21 +109,21 @@ class Environment:
     # What is kept where
     home: Path = _setting(
         "KERNELBOX_HOME",
-        _folder,
+        readers.folder,
         _default_home,
         "Folder of the database, the secret key, the admin's first password and the kernels' working folder.",
         "`$XDG_DATA_HOME/kernelbox`, or `~/.local/share/kernelbox`",
     )
     runtime_dir: Path | None = _setting(
         "KERNELBOX_RUNTIME_DIR",
-        _folder,
+        readers.folder,
         None,
         f"Folder of the kernels' sockets and connection files; at most {LONGEST_RUNTIME_DIR} bytes long.",
         "a private folder under `$XDG_RUNTIME_DIR` or the system's temporary folder",
     )
     database_url: str = _setting(
         "DATABASE_URL",
-        _text,
+        readers.text,
         "",
         "Postgres in place of SQLite: `postgres://user:password@host:5432/name`.",
         "SQLite in `KERNELBOX_HOME`",
@@ -224,68 +132,74 @@ class Environment:
 
     # Kernels
     kernel_type: str = _setting(
-        "KERNELBOX_KERNEL_TYPE", _text, "python3", "Kernelspec that runs Python and bash."
+        "KERNELBOX_KERNEL_TYPE", readers.text, "python3", "Kernelspec that runs Python and bash."
     )
     startup_code: str = _setting(
         "KERNELBOX_STARTUP_CODE",
-        _text,
+        readers.text,
         "",
         "Python code run in every new Python kernel; if it raises, the kernel does not start.",
         "none",
     )
     kernel_env: tuple[str, ...] = _setting(
         "KERNELBOX_KERNEL_ENV",
-        _names,
+        readers.names,
         (),
         "Names of environment variables, comma-separated, that kernels get besides the ordinary ones (`PATH`, `HOME`, `LANG`, …).",
         "none",
     )
     max_kernels: int = _setting(
-        "KERNELBOX_MAX_KERNELS", _whole(1, 100_000), 100, "Kernels alive or starting at one time."
+        "KERNELBOX_MAX_KERNELS",
+        readers.whole(1, 100_000),
+        100,
+        "Kernels alive or starting at one time.",
     )
     start_timeout: float = _setting(
-        "KERNELBOX_START_TIMEOUT", _seconds(1, 3600), 60.0, "Seconds for a kernel to be ready."
+        "KERNELBOX_START_TIMEOUT",
+        readers.seconds(1, 3600),
+        60.0,
+        "Seconds for a kernel to be ready.",
     )
 
     # Executions
     execution_timeout: float = _setting(
         "KERNELBOX_EXECUTION_TIMEOUT",
-        _seconds(0.1, 86_400),
+        readers.seconds(0.1, 86_400),
         60.0,
         "Seconds an execution may take when the request does not say.",
     )
     max_retries: int = _setting(
         "KERNELBOX_MAX_RETRIES",
-        _whole(1, 100),
+        readers.whole(1, 100),
         5,
         "Attempts of an execution with retry when the request does not say.",
     )
     queue_limit: int = _setting(
         "KERNELBOX_QUEUE_LIMIT",
-        _whole(1, 100_000),
+        readers.whole(1, 100_000),
         100,
         "Executions that may wait for one kernel; more are answered 429.",
     )
     output_char_limit: int = _setting(
         "KERNELBOX_OUTPUT_CHAR_LIMIT",
-        _whole(0, UNLIMITED_CHARS),
+        readers.whole(0, UNLIMITED_CHARS),
         10_000,
         f"Characters kept of stdout, of stderr and of the value; 0 means {UNLIMITED_CHARS}.",
     )
     rich_output_byte_limit: int = _setting(
         "KERNELBOX_RICH_OUTPUT_BYTE_LIMIT",
-        _whole(0, 2**31),
+        readers.whole(0, 2**31),
         8 * 1024 * 1024,
         "Bytes kept of one execution's images, HTML and other rich displays.",
     )
 
     # For those who look after it
     log_level: str = _setting(
-        "KERNELBOX_LOG_LEVEL", _level, "INFO", "DEBUG, INFO, WARNING, ERROR or CRITICAL."
+        "KERNELBOX_LOG_LEVEL", readers.log_level, "INFO", "DEBUG, INFO, WARNING, ERROR or CRITICAL."
     )
     debug: bool = _setting(
         "KERNELBOX_DEBUG",
-        _boolean,
+        readers.boolean,
         False,
         "Django's debug pages. Never where others can reach them.",
         "off",
