@@ -98,6 +98,12 @@ def _questions() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "first page of 100", {}
     yield "status: dead", {"status": "dead"}
     yield "session: the quietest", {"session": f"session-{SESSIONS - 1:05}"}
+    several = {"language": "python", "status": "success"}
+    yield (
+        "the quietest session, python, success",
+        {"session": f"session-{SESSIONS - 1:05}"} | several,
+    )
+    yield "a kernel by its name", {"kernel": f"session-{SESSIONS - 1:05}"}
     yield "13 days ago, by since and until", {"since": day, "until": day + timedelta(days=1)}
     yield f"search: “{COMMON}”", {"search": COMMON}
     yield "search: in no row but the oldest", {"search": RARE}

@@ -153,7 +153,6 @@ SPECTACULAR_SETTINGS = {
         "tryItOutEnabled": True,
         "validatorUrl": None,
     },
-    "SORT_OPERATIONS": False,
     "ENUM_NAME_OVERRIDES": {
         "KernelState": "kernels.runtime.states.KernelState",
         "ResultStatus": "sessions_app.api.serializers.RESULT_STATUSES",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -26,6 +26,8 @@ from kernels.admin_filters import split
 
 #: Rows that one page looks at; docs/admin.md has what that takes.
 WINDOW = 50_000
+#: Characters of a search; SQLite takes 50,000 bytes.
+LONGEST_QUERY = 1_000
 BEFORE, AFTER = "before", "after"
 _SEPARATOR = "~"
 
@@ -67,9 +69,9 @@ class Place:
                 _field(model, name).to_python(value)
                 for name, value in zip(fields, texts, strict=True)
             )
-        except ValidationError:
-            return None
-        if any(isinstance(value, datetime) and is_naive(value) for value in values):
+            if not all(map(_is_storable, values)):
+                return None
+        except (ValidationError, OverflowError):
             return None
         return cls(direction, fields, values)
 
@@ -95,9 +97,16 @@ class KeysetChangeList(ChangeList):
 
     window = WINDOW
 
+    @property
+    def looked_through(self) -> str:
+        """How many rows that is, legibly."""
+        return f"{self.window:,}"
+
     def get_filters(self, request: HttpRequest) -> Any:
-        """Refuse what Postgres cannot compare, before it is asked."""
-        if any("\0" in value for values in self.filter_params.values() for value in values):
+        """Refuse what Postgres cannot compare, and what SQLite cannot, before they are asked."""
+        if len(self.query) > LONGEST_QUERY or any(
+            "\0" in value for values in self.filter_params.values() for value in values
+        ):
             raise IncorrectLookupParameters
         return super().get_filters(request)
 
@@ -189,6 +198,14 @@ class KeysetChangeList(ChangeList):
             return None
         place = Place.of(row, direction, self._listed.keyset)
         return self.get_query_string({PAGE_VAR: place.text()})
+
+
+def _is_storable(value: Any) -> bool:
+    """Whether a database takes it; raises :class:`OverflowError` for a time that has no UTC."""
+    if not isinstance(value, datetime):
+        return True
+    value.astimezone(UTC)
+    return not is_naive(value)
 
 
 def _field(model: type[Model], name: str) -> Any:

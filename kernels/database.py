@@ -13,6 +13,8 @@ from typing import ParamSpec, TypeVar
 
 from django.db import connections
 
+from kernels.runtime.errors import ServiceStopping
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -22,9 +24,15 @@ class DatabaseThread:
 
     def __init__(self, name: str) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._closed = False
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call ``work`` in the thread; a connection that an error has left unusable is replaced."""
+        """Call ``work`` in the thread; a connection that an error has left unusable is replaced.
+
+        Raises :class:`ServiceStopping` once the thread has been closed.
+        """
+        if self._closed:
+            raise ServiceStopping
 
         def call() -> T:
             _drop_unusable_connections()
@@ -34,6 +42,7 @@ class DatabaseThread:
 
     async def close(self) -> None:
         """Close the connection and end the thread, once what it has to do is done."""
+        self._closed = True
         await asyncio.get_running_loop().run_in_executor(self._executor, connections.close_all)
         self._executor.shutdown()
 

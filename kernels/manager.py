@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import zmq
 import zmq.asyncio
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, OperationalError
 
 from kernels import rows
 from kernels.conf import KernelSettings
@@ -37,6 +38,10 @@ T = TypeVar("T")
 MAX_SOCKETS = 65_536
 #: Seconds for a stopping server to end its kernels.
 STOP_LIMIT = 15.0
+#: Seconds between attempts to record a step while the database is locked or away, and for which
+#: whoever took the step waits.
+RECORD_AGAIN_AFTER = 0.1
+RECORD_LIMIT = 5.0
 PROCESS_GONE = "The kernel has no process."
 SERVER_STOPPED = "The server was stopped, and its kernels with it."
 #: Run silently in every new Python kernel. SIGINT does not wake an event loop that waits in
@@ -311,8 +316,10 @@ class KernelManager:
 
     async def _discard(self, live: LiveKernel) -> None:
         await live.destroy()
-        self._live.pop(live.kernel_id, None)
+        # Whoever read the row before it said so must find this kernel, and not make a dead one of
+        # it that can be brought back.
         await self._recorded()
+        self._live.pop(live.kernel_id, None)
 
     def _on_step(
         self, kernel: LiveKernel, current: KernelState, wanted: KernelState, why: str
@@ -336,16 +343,30 @@ class KernelManager:
         while True:
             move = await self._steps.get()
             try:
-                if not await self._database.run(move):
-                    log.warning("a kernel's row was no longer in the state it left")
-            except (DatabaseError, InterfaceError):
-                log.exception("a kernel's step was not recorded")
+                await self._record(move)
+            except DatabaseError:
+                log.exception("a kernel's step was refused")
             finally:
                 self._steps.task_done()
 
-    def _recorded(self) -> Awaitable[None]:
-        """Wait until every step so far is in the database."""
-        return self._steps.join()
+    async def _record(self, move: Callable[[], bool]) -> None:
+        """Write one step, once the database takes it: a row that misses one never moves again."""
+        while True:
+            try:
+                moved = await self._database.run(move)
+            except (OperationalError, InterfaceError) as error:
+                log.warning("a kernel's step is not recorded yet", extra={"why": str(error)})
+                await asyncio.sleep(RECORD_AGAIN_AFTER)
+            else:
+                if not moved:
+                    log.warning("a kernel's row was no longer in the state it left")
+                return
+
+    async def _recorded(self) -> None:
+        """Wait until every step so far is in the database, but not for ever."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RECORD_LIMIT):
+                await self._steps.join()
 
 
 async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:

@@ -28,8 +28,10 @@ def step(
 ) -> bool:
     """Move a row from one state to another; False when it was no longer in the first."""
     check_step(current, wanted)
+    # What a kernel said when it died may hold NUL, which Postgres cannot store.
+    reason = why.replace("\0", "\N{SYMBOL FOR NULL}")
     moved = Kernel.objects.filter(pk=kernel_id, status=current).update(
-        status=wanted, status_reason=why, **changes
+        status=wanted, status_reason=reason, **changes
     )
     return moved == 1
 

@@ -34,10 +34,10 @@ _KINDS = (*IMAGES, HTML, *_CODE, PLAIN)
 #: Pixels: a frame cannot be as high as what is in it without a script, so its rows are counted.
 _LEAST_HEIGHT, _MOST_HEIGHT, _MARGIN, _ROW = 80, 480, 44, 27
 _ROW_TAGS = ("<tr", "<br", "<p", "<li", "<h", "<pre", "<div")
-#: Its hints (``preconnect``, ``dns-prefetch``) reach other hosts past any policy.
+#: Hints (``preconnect``, ``dns-prefetch``) reach other hosts past any policy.
 _LINK = re.compile("<link", re.IGNORECASE)
 _FRAME = (
-    '<!doctype html><meta charset="utf-8">'
+    '<!doctype html><meta charset="utf-8"><meta http-equiv="x-dns-prefetch-control" content="off">'
     '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
     "font-src data:; style-src 'unsafe-inline'\">"
     "<style>html{background:#fff;color:#111;font:13px/1.4 system-ui,sans-serif}body{margin:8px}"

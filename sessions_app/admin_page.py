@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from kernels.admin_formats import badge, exact_moment, moment
+from kernels.admin_support import Fact
 from kernels.models import Kernel
 from kernels.runtime.types import ExecutionStatus
 from sessions_app.admin_outputs import Block, blocks_of, stream_block
@@ -20,8 +21,6 @@ from sessions_app.models import Execution, Session
 
 #: Characters of an error that stand beside the number of an attempt.
 SAYS = 120
-
-Fact = tuple[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

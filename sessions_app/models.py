@@ -82,6 +82,7 @@ class Execution(models.Model):
         indexes = [
             models.Index(fields=["session_name", "-id"], name="execution_by_session"),
             models.Index(fields=["kernel_id", "-id"], name="execution_by_kernel"),
+            models.Index(fields=["kernel_name", "-id"], name="execution_by_kernel_name"),
             models.Index(fields=["status", "-id"], name="execution_by_status"),
             models.Index(fields=["language", "-id"], name="execution_by_language"),
             models.Index(fields=["started_at"], name="execution_by_start"),

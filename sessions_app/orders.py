@@ -25,10 +25,12 @@ async def make_order(
     """The order in a validated request; raises :class:`UnknownLanguage`."""
     settings: KernelSettings = services.manager.settings
     timeout = wanted["timeout"]
+    language = await language_named(services.manager.languages, wanted["language"])
     return Order(
         code=wanted["code"],
-        language=await language_named(services.manager.languages, wanted["language"]),
-        language_name=wanted["language"].lower(),
+        language=language,
+        # One name for each, so that the history can be asked for it: `sh` is bash, `py` is Python.
+        language_name="bash" if language.prefix else language.name,
         timeout=settings.execution_timeout if timeout is None else timeout,
         door=door,
         asked_by=asked_by,

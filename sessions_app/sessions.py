@@ -105,14 +105,17 @@ class Sessions:
         kernel = row.kernel if row is not None else None
         if kernel is None or kernel.status not in NAMED_STATES:
             kernel = await self._kernel_for(name, language, tags)
+            live = self._manager.live_for(kernel)
             row = await self._database.run(_attach, kernel, name, tags)
+        else:
+            live = self._manager.live_for(kernel)
         assert row is not None  # noqa: S101 - either found above or just attached
         session = OpenSession(
             id=row.pk.hex,
             name=name,
             language=kernel.language,
             kernel_name=kernel.name,
-            kernel=self._manager.live_for(kernel),
+            kernel=live,
         )
         self._open[name] = session
         return session

@@ -17,7 +17,8 @@ ON_POSTGRES = os.environ.get("KERNELBOX_TEST_DATABASE") == "postgres"
 
 def _prepare() -> None:
     for name in [*os.environ]:
-        if name.startswith("KERNELBOX_") or name == "DATABASE_URL":
+        ours = name.startswith("KERNELBOX_") and not name.startswith("KERNELBOX_TEST_")
+        if ours or name == "DATABASE_URL":
             del os.environ[name]
     folder = tempfile.mkdtemp(prefix="kb", dir="/tmp")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

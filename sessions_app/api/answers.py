@@ -8,6 +8,7 @@ from typing import Any
 from kernels.api.answers import kernel_answer
 from kernels.manager import KernelManager
 from kernels.runtime.bounded import cut_text
+from kernels.runtime.states import NAMED_STATES
 from sessions_app.models import Execution, Session
 
 #: Characters of the code of one execution in a list.
@@ -43,6 +44,8 @@ def whole_execution(execution: Execution) -> dict[str, Any]:
 def session_answer(session: Session, manager: KernelManager) -> dict[str, Any]:
     """A session and its kernel."""
     kernel = session.kernel
+    if kernel is not None and kernel.status not in NAMED_STATES:
+        kernel = None
     return {
         "name": session.name,
         "language": session.language,

@@ -121,10 +121,11 @@ class Api:
         process = next(k for k in self.kernels if k.connection_file == live.connection_file)
         process.die()
 
-        async def is_dead() -> bool:
-            return bool((await self.get(f"/kernels/{kernel}"))["kernel"]["status"] == "dead")
+        async def is_noted() -> bool:
+            told = (await self.get(f"/kernels/{kernel}"))["kernel"]
+            return bool(told["status"] == "dead" and told["status_reason"])
 
-        await until(is_dead)
+        await until(is_noted)
 
     async def waiting(self, kernel: str, executions: int) -> None:
         """Return when so many executions wait for a kernel."""

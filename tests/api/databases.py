@@ -15,10 +15,13 @@ from django.db.backends.signals import connection_created
 from kernels.database import DatabaseThread
 
 WRITER = "execution-writer"
-#: What keeps everybody else from writing to the history, and everybody from nothing else.
+ROWS = "kernel-rows"
+HISTORY = "sessions_app_execution"
+KERNELS = "kernels_kernel"
+#: What keeps everybody else from writing to a table, and nobody from reading.
 LOCK = {
     "sqlite": ("BEGIN EXCLUSIVE",),
-    "postgresql": ("BEGIN", "LOCK TABLE sessions_app_execution IN EXCLUSIVE MODE"),
+    "postgresql": ("BEGIN", "LOCK TABLE {table} IN EXCLUSIVE MODE"),
 }
 #: Milliseconds of patience of one connection.
 PATIENCE = {"sqlite": "PRAGMA busy_timeout = 50", "postgresql": "SET lock_timeout = 50"}
@@ -73,11 +76,11 @@ def watched_connections() -> Iterator[Seen]:
 
 
 @contextlib.contextmanager
-def impatient_writer() -> Iterator[None]:
-    """Connections of the history's writer that are made from here on wait for no lock."""
+def impatient(threads: str) -> Iterator[None]:
+    """Connections that threads of that name make from here on hardly wait for a lock."""
 
     def hurry(connection: BaseDatabaseWrapper) -> None:
-        if threading.current_thread().name.startswith(WRITER):
+        if threading.current_thread().name.startswith(threads):
             _say(connection, PATIENCE[connection.vendor])
 
     with _on_every_connection(hurry):
@@ -85,10 +88,11 @@ def impatient_writer() -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def locked_history() -> AsyncIterator[None]:
-    """Hold the history's lock: it can be read, and not be written to."""
+async def locked(table: str) -> AsyncIterator[None]:
+    """Hold the lock of a table, or of all that there are: it can be read, and not be written to."""
     thread = DatabaseThread("locker")
-    await thread.run(lambda: _say(connection, *LOCK[connection.vendor]))
+    lock = [statement.format(table=table) for statement in LOCK[connection.vendor]]
+    await thread.run(lambda: _say(connection, *lock))
     try:
         yield
     finally:

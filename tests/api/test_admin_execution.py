@@ -172,7 +172,7 @@ def test_html_is_shown_in_a_frame_that_may_do_nothing(admin_client: Client) -> N
     assert source is not None
     document = unescape(source[1])
     assert document.endswith(f"<table></table>{HOSTILE}")
-    policy = re.search(r'content="(.*?)"', document)
+    policy = re.search(r'Policy" content="(.*?)"', document)
     assert policy is not None
     assert policy[1].startswith("default-src 'none'; img-src data:;")
     assert document.index(policy[1]) < document.index("<table>")

@@ -185,6 +185,13 @@ def test_a_place_that_is_none_is_the_newest_page(admin_client: Client, place: st
     assert listed(html(admin_client, f"{EXECUTIONS}?p={place}"), "line") == ["a"]
 
 
+@pytest.mark.parametrize("time", ["2026-01-01T00:00:00", "0001-01-01T00:00:00%2B23:59", "now"])
+def test_a_place_at_a_time_that_is_none_is_the_newest_page(admin_client: Client, time: str) -> None:
+    kernel = kernel_row("a")
+    page = html(admin_client, f"{KERNELS}?p=before~{time}~{kernel.pk}")
+    assert listed(page, "label") == ["a"]
+
+
 def test_a_search_ends_says_so_and_goes_on(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,6 +304,6 @@ def test_only_the_filters_of_the_page_may_be_asked(admin_client: Client, query: 
     assert admin_client.get(f"{EXECUTIONS}?{query}").status_code == 400
 
 
-@pytest.mark.parametrize("query", ["session=%00", "q=%00", "language=a%00b"])
+@pytest.mark.parametrize("query", ["session=%00", "q=%00", "language=a%00b", f"q={'x' * 60_000}"])
 def test_text_that_no_database_takes_is_no_failure(admin_client: Client, query: str) -> None:
     assert admin_client.get(f"{EXECUTIONS}?{query}", follow=True).status_code == 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from tests.api.conftest import Api, OpenApi
+from tests.api.conftest import Api, OpenApi, answered, soon
 from tests.scripted_cell import Cell, dies
 from tests.scripted_kernel import Start
 
@@ -59,6 +59,25 @@ async def test_the_first_call_does_not_miss_its_end(api: Api) -> None:
     result = await api.run("demo", "print('hello')", timeout=20)
     assert (result["status"], result["output"]) == ("success", "hello\n")
     assert result["duration_ms"] < 2_000
+
+
+async def test_a_server_that_is_stopping_says_so(api: Api) -> None:
+    await api.run("demo", "1+1")
+    await soon(api.manager.close())
+    code = {"code": "1+1"}
+    for method, path, body in (
+        ("POST", "/sessions/demo/execute", code),
+        ("POST", "/sessions/other/execute", code),
+        ("POST", "/kernels/demo/execute", code),
+        ("POST", "/kernels", {}),
+        ("POST", "/kernels/demo/restart", {}),
+        ("DELETE", "/kernels/demo", {}),
+        ("GET", "/kernels", {}),
+    ):
+        response = await api.client.request(method, path, json=body)
+        assert answered(response, 503) == {"detail": "The server is shutting down."}, path
+        assert response.headers["retry-after"] == "1"
+    assert len(await api.history()) == 1
 
 
 async def test_an_error_keeps_what_came_before_it(api: Api) -> None:

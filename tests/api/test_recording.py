@@ -67,6 +67,13 @@ async def test_a_row_says_where_it_ran_and_who_asked(api: Api) -> None:
     assert datetime.fromisoformat(kernel["created_at"]) <= started_at <= finished_at
 
 
+async def test_a_language_has_one_name_in_the_history(api: Api) -> None:
+    for language in ("python", "py", "Python", "bash", "sh", "Shell"):
+        await api.run("demo", "x", language=language)
+    assert len(await api.history(language="python")) == 3
+    assert len(await api.history(language="bash")) == 3
+
+
 async def test_what_runs_in_a_kernel_without_a_name_is_kept_too(api: Api) -> None:
     kernel = await api.create()
     await api.post(f"/kernels/{kernel['kernel_id']}/execute", code="1+1")

@@ -127,7 +127,7 @@ async def test_a_deleted_session_begins_anew(api: Api, julia: str) -> None:
 async def test_a_session_whose_kernel_was_destroyed_begins_anew(api: Api) -> None:
     await api.run("demo", "1+1")
     await api.client.delete("/kernels/demo")
-    assert (await api.get("/sessions/demo"))["kernel"]["status"] == "destroyed"
+    assert (await api.get("/sessions/demo"))["kernel"] is None
     assert (await api.run("demo", "1+1"))["execution_count"] == 1
     assert (await api.get("/sessions/demo"))["kernel"]["status"] == "running"
 
@@ -219,6 +219,26 @@ async def test_a_failed_start_is_a_503_and_the_next_call_tries_again(
         assert (await api.get("/kernels"))["kernels"] == []
     assert await api.history() == []
     assert (await api.run("demo", "1+1"))["state_lost"] is False
+
+
+async def test_all_who_wait_for_a_start_that_fails_are_told_so(api: Api) -> None:
+    api.starts.append(Start(dies=1, stderr="no\0memory"))
+    responses = await asyncio.gather(*(api.execute("demo", "1+1") for _ in range(8)))
+    assert [response.status_code for response in responses] == [503] * 8
+    assert "no\0memory" in responses[0].json()["detail"]
+    assert len(api.kernels) == 1
+    assert (await api.run("demo", "1+1"))["status"] == "success"
+
+
+async def test_a_caller_that_goes_away_during_the_start_does_not_stop_it(api: Api) -> None:
+    api.starts.append(Start(unheard=1))
+    first = api.begin("demo", "1+1")
+    while not api.kernels:
+        await api.get("/sessions")
+    second = api.begin("demo", "1+1")
+    first.cancel()
+    assert answered(await soon(second))["status"] == "success"
+    assert len(api.kernels) == 1
 
 
 async def test_a_dead_kernel_that_cannot_come_back_is_tried_again_by_the_next_call(

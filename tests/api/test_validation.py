@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from itertools import product
 from typing import Any
 from urllib.parse import quote
 
@@ -42,13 +43,13 @@ async def sentences(api: Api, path: str, field: str, *bodies: dict[str, Any]) ->
     return said
 
 
-@pytest.mark.parametrize("path", RUNS)
-async def test_code_must_be_there_and_be_text(untouched: Api, path: str) -> None:
-    assert await sentences(untouched, path, "code", {}) == ["This field is required."]
-    for said in await sentences(untouched, path, "code", *({"code": bad} for bad in NOT_TEXT)):
-        assert said in ("Not a valid string.", "This field may not be null.")
-    [said] = await sentences(untouched, path, "code", {"code": "a\0b"})
-    assert said == "Null characters are not allowed."
+async def test_code_must_be_there_and_be_text(untouched: Api) -> None:
+    for path in RUNS:
+        assert await sentences(untouched, path, "code", {}) == ["This field is required."]
+        for said in await sentences(untouched, path, "code", *({"code": bad} for bad in NOT_TEXT)):
+            assert said in ("Not a valid string.", "This field may not be null.")
+        [said] = await sentences(untouched, path, "code", {"code": "a\0b"})
+        assert said == "Null characters are not allowed."
 
 
 async def test_code_may_be_empty_and_its_white_space_counts(api: Api) -> None:
@@ -58,9 +59,8 @@ async def test_code_may_be_empty_and_its_white_space_counts(api: Api) -> None:
     assert api.kernels[0].codes[-3:] == ["", " ", "\n\n  x\n"]
 
 
-@pytest.mark.parametrize("path", RUNS)
-async def test_a_timeout_is_a_sensible_number_of_seconds(untouched: Api, path: str) -> None:
-    for timeout, why in (
+async def test_a_timeout_is_a_sensible_number_of_seconds(untouched: Api) -> None:
+    cases = (
         (0, "greater than or equal to 0.1"),
         (-1, "greater than or equal to 0.1"),
         (0.05, "greater than or equal to 0.1"),
@@ -71,42 +71,39 @@ async def test_a_timeout_is_a_sensible_number_of_seconds(untouched: Api, path: s
         ("NaN", "A valid number is required."),
         (True, "A valid number is required."),
         ([5], "A valid number is required."),
-    ):
-        [said] = await sentences(untouched, path, "timeout", {"code": "1+1", "timeout": timeout})
-        assert why in said, timeout
-
-
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-async def test_a_number_that_json_does_not_know_is_no_json(untouched: Api, number: str) -> None:
-    response = await untouched.client.post(
-        EXECUTE,
-        content=f'{{"code": "1+1", "timeout": {number}}}',
-        headers={"Content-Type": "application/json"},
     )
-    assert answered(response, 400)["detail"].startswith("The body is not valid JSON: ")
+    for path, (timeout, why) in product(RUNS, cases):
+        [said] = await sentences(untouched, path, "timeout", {"code": "1+1", "timeout": timeout})
+        assert why in said, (path, timeout)
 
 
-@pytest.mark.parametrize("path", RUNS)
-async def test_an_unknown_language_lists_those_there_are(
-    untouched: Api, julia: str, path: str
-) -> None:
-    body = {"code": "1+1", "language": "klingon"}
-    assert await sentences(untouched, path, "language", body) == [
-        "No installed kernel runs 'klingon'. Languages here: bash, julia, python."
-    ]
+async def test_a_number_that_json_does_not_know_is_no_json(untouched: Api) -> None:
+    for number in ("NaN", "Infinity", "-Infinity", "1e999"):
+        response = await untouched.client.post(
+            EXECUTE,
+            content=f'{{"code": "1+1", "timeout": {number}}}',
+            headers={"Content-Type": "application/json"},
+        )
+        assert answered(response, 400)["detail"].startswith("The body is not valid JSON: ")
 
 
-@pytest.mark.parametrize("path", RUNS)
-async def test_a_language_is_a_short_text(untouched: Api, path: str) -> None:
-    for language in (*NOT_TEXT, "", " ", "x" * 65, "a\0b"):
+async def test_an_unknown_language_lists_those_there_are(untouched: Api, julia: str) -> None:
+    for path in RUNS:
+        body = {"code": "1+1", "language": "klingon"}
+        assert await sentences(untouched, path, "language", body) == [
+            "No installed kernel runs 'klingon'. Languages here: bash, julia, python."
+        ]
+
+
+async def test_a_language_is_a_short_text(untouched: Api) -> None:
+    for path, language in product(RUNS, (*NOT_TEXT, "", " ", "x" * 65, "a\0b")):
         body = {"code": "1+1", "language": language}
         [said] = await sentences(untouched, path, "language", body)
-        assert said
+        assert said, (path, language)
 
 
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
+async def test_the_name_of_a_session_says_what_is_wrong_with_it(untouched: Api) -> None:
+    for name, why in (
         ("", "A name has at least one character."),
         (" ", "A name has at least one character."),
         ("\t  ", "A name has at least one character."),
@@ -121,22 +118,18 @@ async def test_a_language_is_a_short_text(untouched: Api, path: str) -> None:
         ("\x1b[31m", "A name has no control characters."),
         ("a\x7f", "A name has no control characters."),
         ("a\x85", "A name has no control characters."),
-    ],
-)
-async def test_the_name_of_a_session_says_what_is_wrong_with_it(
-    untouched: Api, name: str, why: str
-) -> None:
-    path = f"/sessions/{quote(name, safe='')}"
-    client, body = untouched.client, {"code": "1+1"}
-    for response in (
-        await client.get(path),
-        await client.delete(path),
-        await client.post(path, json={}),
-        await client.post(f"{path}/execute", json=body),
-        await client.post(f"{path}/execute_with_retry", json=body),
-        await client.post(f"{path}/interrupt"),
     ):
-        assert answered(response, 400) == {"name": [why]}
+        path = f"/sessions/{quote(name, safe='')}"
+        client, body = untouched.client, {"code": "1+1"}
+        for response in (
+            await client.get(path),
+            await client.delete(path),
+            await client.post(path, json={}),
+            await client.post(f"{path}/execute", json=body),
+            await client.post(f"{path}/execute_with_retry", json=body),
+            await client.post(f"{path}/interrupt"),
+        ):
+            assert answered(response, 400) == {"name": [why]}
 
 
 @pytest.mark.parametrize("field", ["name", "session_name"])
@@ -147,11 +140,8 @@ async def test_the_names_of_a_kernel_are_held_to_the_same(untouched: Api, field:
         assert said
 
 
-@pytest.mark.parametrize("path", [WITH_RETRY, REPLACE])
-async def test_the_number_of_attempts_is_a_whole_number_in_bounds(
-    untouched: Api, path: str
-) -> None:
-    cases: list[tuple[Any, str]] = [
+async def test_the_number_of_attempts_is_a_whole_number_in_bounds(untouched: Api) -> None:
+    cases = (
         (0, "greater than or equal to 1"),
         (-1, "greater than or equal to 1"),
         (101, "less than or equal to 100"),
@@ -160,12 +150,12 @@ async def test_the_number_of_attempts_is_a_whole_number_in_bounds(
         ("3", "A valid integer is required."),
         (True, "A valid integer is required."),
         (2.0, "A valid integer is required."),
-        ([], "A valid integer is required."),
-    ]
-    for attempts, why in cases:
+        ([1], "A valid integer is required."),
+    )
+    for path, (attempts, why) in product((WITH_RETRY, REPLACE), cases):
         body = {"code": "1+1", "max_attempts": attempts}
         [said] = await sentences(untouched, path, "max_attempts", body)
-        assert why in said, attempts
+        assert why in said, (path, attempts)
 
 
 async def test_the_repair_must_be_text(untouched: Api) -> None:
@@ -195,19 +185,22 @@ async def test_replacements_are_a_list_of_texts(untouched: Api) -> None:
         assert refused["replacement_codes"].keys() == {"1"}  # The one that is wrong.
 
 
-@pytest.mark.parametrize("path", ["/kernels", "/sessions/demo"])
-async def test_tags_are_a_few_texts_by_name(untouched: Api, path: str) -> None:
-    for tags, why in (
+async def test_tags_are_a_few_texts_by_name(untouched: Api) -> None:
+    bad_name = "A tag's name has 1 to 128 characters and no NUL."
+    cases: list[tuple[Any, str]] = [
         ([], 'Expected a dictionary of items but got type "list".'),
         ("a=b", 'Expected a dictionary of items but got type "str".'),
         (None, "This field may not be null."),
         ({str(n): "x" for n in range(101)}, "There are at most 100 tags."),
-        ({"": "x"}, "A tag's name has 1 to 128 characters and no NUL."),
-        ({"x" * 129: "x"}, "A tag's name has 1 to 128 characters and no NUL."),
-        ({"a\0b": "x"}, "A tag's name has 1 to 128 characters and no NUL."),
-    ):
+        ({"": "x"}, bad_name),
+        ({"x" * 129: "x"}, bad_name),
+        ({"a\0b": "x"}, bad_name),
+    ]
+    for path, (tags, why) in product(("/kernels", "/sessions/demo"), cases):
         assert await sentences(untouched, path, "tags", {"tags": tags}) == [why]
-    for value in (1, None, True, ["x"], "x" * 1_001, "a\0b"):
+    for path, value in product(
+        ("/kernels", "/sessions/demo"), (1, None, True, ["x"], "x" * 1_001, "a\0b")
+    ):
         [refused] = await refusals(untouched, path, {"tags": {"good": "x", "bad": value}})
         assert refused.keys() == {"tags"}
         assert refused["tags"].keys() == {"bad"}
@@ -219,30 +212,39 @@ async def test_all_that_is_wrong_is_told_at_once(untouched: Api) -> None:
     assert refused.keys() == {"code", *body}
 
 
-@pytest.mark.parametrize("path", WRITES)
-async def test_a_body_that_is_no_json_object_is_a_400(untouched: Api, path: str) -> None:
-    async def refused(content: bytes) -> str:
+async def test_a_body_that_is_no_json_object_is_a_400(untouched: Api) -> None:
+    async def refused(path: str, content: bytes) -> str:
         headers = {"Content-Type": "application/json"}
         response = await untouched.client.post(path, content=content, headers=headers)
         return str(answered(response, 400)["detail"])
 
-    for broken in (b"{", b'{"code": }', b"{'code': '1+1'}", b"\xff\xfe", b'{"code": "\\ud800"}'):
-        assert (await refused(broken)).startswith("The body is not valid JSON: ")
-    for other in (b"[]", b'["code"]', b'"code"', b"1", b"null", b"true"):
-        assert await refused(other) == "The body must be a JSON object."
+    broken = (b"{", b'{"code": }', b"{'code': '1+1'}", b"\xff\xfe", b'{"code": "\\ud800"}')
+    for path, content in product(WRITES, broken):
+        assert (await refused(path, content)).startswith("The body is not valid JSON: ")
+    others = (b"[]", b'["code"]', b'"code"', b"1", b"null", b"true")
+    for path, content in product(WRITES, others):
+        assert await refused(path, content) == "The body must be a JSON object."
 
 
-@pytest.mark.parametrize("path", WRITES)
-async def test_a_body_of_another_type_is_a_415(untouched: Api, path: str) -> None:
-    for content_type in (
+async def test_a_body_of_another_type_is_a_415(untouched: Api) -> None:
+    types = (
         "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
         "text/json", "nonsense", "", "application/xml",
-    ):  # fmt: skip
+    )  # fmt: skip
+    for path, content_type in product(WRITES, types):
         response = await untouched.client.post(
             path, content=b'{"code": "1+1"}', headers={"Content-Type": content_type}
         )
-        refused = answered(response, 415)
-        assert refused == {"detail": f'Unsupported media type "{content_type}" in request.'}
+        assert answered(response, 415) == {
+            "detail": f'Unsupported media type "{content_type}" in request.'
+        }
+
+
+async def test_a_body_without_a_type_is_a_415(untouched: Api) -> None:
+    for path in WRITES:
+        request = untouched.client.build_request("POST", path, content=b'{"code": "1+1"}')
+        assert "content-type" not in request.headers
+        assert (await untouched.client.send(request)).status_code == 415, path
 
 
 async def test_json_may_say_its_character_set(api: Api) -> None:
@@ -257,9 +259,8 @@ async def test_what_asks_for_kernels_is_checked(untouched: Api) -> None:
     assert refused == {"refresh": ["Must be a valid boolean."]}
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
+async def test_what_asks_for_the_history_is_checked(untouched: Api) -> None:
+    for field, value in (
         ("status", "finished"), ("status", "Success"),
         ("page_size", "0"), ("page_size", "201"), ("page_size", "-1"), ("page_size", "ten"),
         ("page_size", "1.5"), ("page_size", "9" * 2_000),
@@ -267,9 +268,7 @@ async def test_what_asks_for_kernels_is_checked(untouched: Api) -> None:
         ("until", "tomorrow"), ("until", "0001-01-01T00:00:00+23:59"),
         ("search", "x" * 1_001), ("search", "a\0b"),
         ("session", "a\0b"), ("kernel", "a\0b"), ("language", "a\0b"), ("cursor", "a\0b"),
-    ],
-)  # fmt: skip
-async def test_what_asks_for_the_history_is_checked(untouched: Api, field: str, value: str) -> None:
-    refused = answered(await untouched.client.get("/executions", params={field: value}), 400)
-    assert refused.keys() == {field}
-    assert all(isinstance(said, str) for said in refused[field])
+    ):  # fmt: skip
+        refused = answered(await untouched.client.get("/executions", params={field: value}), 400)
+        assert refused.keys() == {field}, (field, value)
+        assert all(isinstance(said, str) for said in refused[field])

@@ -25,7 +25,7 @@ from sessions_app.audit import BATCH, ExecutionWriter
 from sessions_app.models import Execution, Session
 from sessions_app.statements import KernelUse, end_row, start_row, write, write_uses
 from tests.api.conftest import Api, answered, soon, until
-from tests.api.databases import Seen, locked_history, watched_connections
+from tests.api.databases import HISTORY, Seen, locked, watched_connections
 from tests.scripted_cell import Cell
 
 INSERTS = 'INSERT INTO "sessions_app_execution"'
@@ -104,7 +104,7 @@ async def test_executions_at_once_take_fewer_transactions_than_there_are_executi
     sessions = [f"s{number}" for number in range(16)]
     await asyncio.gather(*(api.run(session, "1+1") for session in sessions))
     seen.forget()
-    async with locked_history():
+    async with locked(HISTORY):
         running = [api.begin(session, "1+1") for session in sessions]
         assert await asyncio.wait(running, timeout=0.2) == (set(), {*running})
     for response in await soon(asyncio.gather(*running)):

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.live.browser import Watch, needs_chromium, open_page
 from tests.server import running_server
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.any_database]
 
 
 @pytest.fixture(scope="module")

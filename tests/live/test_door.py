@@ -20,6 +20,8 @@ from websockets.sync.client import connect
 from tests.live.conftest import eventually
 from tests.server import ROOT, Server, clean_environment, running_server
 
+pytestmark = pytest.mark.any_database
+
 LIMIT = 30
 BODY_LIMIT = 16 * 1024 * 1024
 STATIC = "/static/admin/css/base.css"

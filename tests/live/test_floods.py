@@ -12,6 +12,8 @@ import pytest
 from tests.live.conftest import Run
 from tests.server import Server
 
+pytestmark = pytest.mark.any_database
+
 MIB = 1024 * 1024
 #: Seconds of the flood here; benchmarks/flood.py runs the long one.
 FLOOD = 4

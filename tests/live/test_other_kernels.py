@@ -11,6 +11,8 @@ import pytest
 from tests.live.conftest import Run
 from tests.live.kernelspecs import add_echo_kernel
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:

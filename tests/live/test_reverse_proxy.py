@@ -23,10 +23,13 @@ from tests.nginx import (
 )
 from tests.server import Server, running_server
 
-pytestmark = pytest.mark.skipif(
-    NGINX is None or OPENSSL is None,
-    reason="nginx or openssl is not installed: the reverse proxy of the documentation is not run",
-)
+pytestmark = [
+    pytest.mark.any_database,
+    pytest.mark.skipif(
+        NGINX is None or OPENSSL is None,
+        reason="nginx or openssl is not installed: the reverse proxy of the documentation is not run",
+    ),
+]
 
 LIMIT = 30
 TOKEN = "a-token-that-only-nginx-knows"

@@ -18,6 +18,8 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.server import Server
 
+pytestmark = pytest.mark.any_database
+
 #: Whatever is sent, the answer is one that the schema announces, in the shape that it announces.
 CHECKS = [
     not_a_server_error,

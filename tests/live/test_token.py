@@ -16,6 +16,8 @@ from websockets.sync.client import connect
 from tests.live.conftest import eventually
 from tests.server import Server, running_server
 
+pytestmark = pytest.mark.any_database
+
 LIMIT = 30
 TOKEN = "t0ken-of-this-test"
 SECRETS = {
