@@ -113,6 +113,16 @@ class Api:
         """Every process that was started, those of the newest kernel last."""
         return [kernel for launcher in self.launchers for kernel in launcher.kernels]
 
+    async def starting(self) -> ScriptedKernel:
+        """The newest process, as soon as there is one."""
+
+        async def is_there() -> bool:
+            await self.get("/health")
+            return bool(self.kernels)
+
+        await until(is_there)
+        return self.kernels[-1]
+
     async def kill(self, kernel: str) -> None:
         """Kill the process of an idle kernel, and return when the service has seen it."""
         kernel_id = (await self.get(f"/kernels/{kernel}"))["kernel"]["kernel_id"]

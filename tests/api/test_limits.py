@@ -47,10 +47,9 @@ async def test_starts_under_way_count_as_kernels(open_api: OpenApi) -> None:
     async with open_api(max_kernels=1) as api:
         api.starts.append(Start(mute=True))
         starting = asyncio.create_task(api.client.post("/kernels", json={"name": "slow"}))
-        while not api.kernels:
-            await api.get("/kernels")
+        process = await api.starting()
         assert told_to_wait(await api.client.post("/kernels")) == AT_THE_LIMIT.format(1)
-        api.kernels[0].die()
+        process.die()
         assert (await soon(starting)).status_code == 503
         await api.create()
 

@@ -82,10 +82,9 @@ async def test_the_name_of_a_kernel_that_is_starting_is_taken(api: Api) -> None:
     async def try_again() -> int:
         return (await api.client.post("/kernels", json={"name": "mine"})).status_code
 
-    while not api.kernels:
-        await api.get("/kernels")
+    process = await api.starting()
     assert await try_again() == 409
-    api.kernels[0].die()
+    process.die()
     assert (await soon(starting)).status_code == 503
     assert await try_again() == 201
 
