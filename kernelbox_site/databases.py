@@ -9,7 +9,7 @@ import dj_database_url
 
 from kernelbox_site.env import BadSetting
 
-#: Seconds for which SQLite waits for a lock, and Postgres for a connection.
+#: Seconds for which either waits for a lock, and Postgres for a connection.
 WAIT = 5
 
 
@@ -28,7 +28,8 @@ def database(url: str, home: Path) -> dict[str, Any]:
         return _sqlite(Path(str(described["NAME"])))
     if engine != "django.db.backends.postgresql":
         raise BadSetting("DATABASE_URL must name Postgres or SQLite.")
-    described["OPTIONS"] = {"connect_timeout": WAIT, **(described.get("OPTIONS") or {})}
+    impatient = {"connect_timeout": WAIT, "options": f"-c lock_timeout={WAIT}s"}
+    described["OPTIONS"] = impatient | (described.get("OPTIONS") or {})
     return described
 
 

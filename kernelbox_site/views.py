@@ -8,7 +8,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, JsonResponse
 from drf_spectacular.renderers import OpenApiJsonRenderer2
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from drf_spectacular.views import (
     SpectacularJSONAPIView,
     SpectacularRedocView,
@@ -98,7 +98,9 @@ class HealthViewSet(AsyncViewSet):
         responses={
             200: HealthSerializer,
             **{s: a for s, a in answers({}).items() if s in (403, 421)},
-            503: HealthSerializer,
+            503: OpenApiResponse(
+                HealthSerializer, description="It cannot serve; `reason` says why."
+            ),
         },
     )
     async def index(self, request: Request) -> Response:

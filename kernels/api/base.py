@@ -36,7 +36,7 @@ class AsyncViewSet(ViewSet):
     # Who may come in is decided before routing: kernelbox_site/door.
     authentication_classes = ()
     permission_classes = ()
-    http_method_names = ["get", "post", "delete"]
+    http_method_names = ["get", "head", "post", "delete"]
 
     @classmethod
     def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:

@@ -126,7 +126,7 @@ class OutputCollector:
             self._sink = None
 
     def _on_input(self, content: dict[str, Any]) -> None:
-        self.execution_count = _count(content, self.execution_count)
+        self.execution_count = execution_count(content, self.execution_count)
 
     def _on_stream(self, content: dict[str, Any]) -> None:
         name = "stderr" if content.get("name") == "stderr" else "stdout"
@@ -149,7 +149,7 @@ class OutputCollector:
         self._add_display("display_data", content)
 
     def _on_result(self, content: dict[str, Any]) -> None:
-        self.execution_count = _count(content, self.execution_count)
+        self.execution_count = execution_count(content, self.execution_count)
         payload = _mime_payload(content) | {"execution_count": self.execution_count}
         self._tell(EventKind.RESULT, payload)
         self._clear_if_due()
@@ -324,9 +324,12 @@ def _display_id(content: dict[str, Any]) -> str | None:
     return str(display_id) if display_id else None
 
 
-def _count(content: dict[str, Any], default: int | None) -> int | None:
+def execution_count(content: Mapping[str, Any], default: int | None) -> int | None:
+    """The count in a message, or ``default``: code in the kernel can set it to anything."""
     count = content.get("execution_count")
-    return count if isinstance(count, int) else default
+    if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**31:
+        return count
+    return default
 
 
 def _size(value: object) -> int:

@@ -8,7 +8,12 @@ import time
 from enum import Enum, auto
 from typing import Any
 
-from kernels.runtime.collector import OutputCollector, OutputSink, stream_text
+from kernels.runtime.collector import (
+    OutputCollector,
+    OutputSink,
+    execution_count,
+    stream_text,
+)
 from kernels.runtime.connection import Connection
 from kernels.runtime.types import (
     Channel,
@@ -173,8 +178,7 @@ class Execution:
         return self._collector.error_from({"ename": "ExecutionAborted"} | reply)
 
     def _execution_count(self) -> int | None:
-        count = (self._reply or {}).get("execution_count")
-        return count if isinstance(count, int) else self._collector.execution_count
+        return execution_count(self._reply or {}, self._collector.execution_count)
 
 
 def _failure_item(failure: ErrorInfo) -> OutputItem:

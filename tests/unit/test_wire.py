@@ -90,21 +90,21 @@ def test_every_request_has_an_id_of_its_own() -> None:
 
 def test_a_message_signed_with_another_key_is_refused() -> None:
     forger = Session(key=b"another key")
-    with pytest.raises(BadMessage, match="Invalid Signature"):
+    with pytest.raises(BadMessage, match="signature is not the kernel's"):
         Wire(INFO).parse(forger.serialize(forger.msg("stream", {})))
 
 
 def test_a_message_that_was_changed_on_its_way_is_refused() -> None:
     frames = signed(content={"text": "1 euro"})
     frames[-1] = frames[-1].replace(b"1 euro", b"9 euro")
-    with pytest.raises(BadMessage, match="Invalid Signature"):
+    with pytest.raises(BadMessage, match="signature is not the kernel's"):
         Wire(INFO).parse(frames)
 
 
 def test_a_message_that_comes_twice_is_refused_the_second_time() -> None:
     wire, frames = Wire(INFO), signed()
     wire.parse(frames)
-    with pytest.raises(BadMessage, match="Duplicate"):
+    with pytest.raises(BadMessage, match="sent before"):
         wire.parse(frames)
 
 
@@ -138,17 +138,12 @@ def test_signed_nonsense_is_a_message_or_is_refused(header: Any, parent: Any, co
 
 
 @pytest.mark.parametrize(
-    "date", ["9999-12-31T24:00:00Z", "0000-00-00T00:00:00Z", "2026-01-01T00:00:00+99:99"]
+    ("name", "value"),
+    [("date", "9999-12-31T24:00:00Z"), ("date", 5), ("version", None), ("version", "9" * 5_000)],
 )
-def test_a_date_that_does_not_exist_is_refused(date: str) -> None:
-    with pytest.raises(BadMessage):
-        Wire(INFO).parse(signed(HEADER | {"date": date}))
-
-
-@pytest.mark.parametrize("version", [None, 5, "", "five", "9" * 5_000])
-def test_a_version_that_is_none_is_refused(version: object) -> None:
-    with pytest.raises(BadMessage):
-        Wire(INFO).parse(signed(HEADER | {"version": version}))
+def test_a_header_s_other_fields_are_not_looked_at(name: str, value: object) -> None:
+    message = Wire(INFO).parse(signed(HEADER | {name: value}))
+    assert message.msg_type == HEADER["msg_type"]
 
 
 def test_a_content_that_is_no_object_is_empty() -> None:
