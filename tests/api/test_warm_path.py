@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.conftest import Api, OpenApi
+from tests.api.conftest import Api, OpenApi, until
 from tests.api.databases import WRITER, Seen, watched_connections
 
 
@@ -85,6 +85,9 @@ async def test_a_destroyed_kernel_leaves_no_socket(warm: Api) -> None:
     for _ in range(3):
         await warm.create(name="mine")
         await warm.client.delete("/kernels/mine")
-    async with asyncio.timeout(5):  # ZMQ closes them in a thread of its own.
-        while len(open_sockets()) > len(before):
-            await asyncio.sleep(0.01)
+
+    async def gone() -> bool:
+        await asyncio.sleep(0.01)  # ZMQ closes them in a thread of its own.
+        return len(open_sockets()) <= len(before)
+
+    await until(gone)
