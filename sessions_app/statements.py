@@ -30,8 +30,6 @@ END_FIELDS = (
     "execution_count", "finished_at", "duration_ms", "queued_ms", "truncated", "state_lost",
     "state_lost_reason",
 )  # fmt: skip
-#: The largest number that a ``PositiveIntegerField`` holds on every database.
-LARGEST_COUNT = 2**31 - 1
 #: What the columns that the end fills hold until then.
 UNTIL_THE_END: dict[str, Any] = {
     "output": "",
@@ -66,9 +64,6 @@ def end_row(execution_id: uuid.UUID, result: ExecutionResult) -> Row:
     values = plain_result(result) | {"finished_at": datetime.now(UTC)}
     for name in ("error", "outputs", "attempts"):
         values[name] = _json_without_nul(values[name])
-    count = result.execution_count
-    if count is not None and not 0 <= count <= LARGEST_COUNT:
-        values["execution_count"] = None  # Code in the kernel can set it to anything.
     return (*(values[name] for name in END_FIELDS), execution_id)
 
 

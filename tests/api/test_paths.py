@@ -9,21 +9,21 @@ from tests.api.conftest import Api, answered
 pytestmark = pytest.mark.any_database
 
 ALLOWED = {
-    "/": "GET",
-    "/health": "GET",
-    "/kernels": "GET, POST, DELETE",
-    "/kernels/mine": "GET, DELETE",
+    "/": "GET, HEAD",
+    "/health": "GET, HEAD",
+    "/kernels": "GET, HEAD, POST, DELETE",
+    "/kernels/mine": "GET, HEAD, DELETE",
     "/kernels/mine/restart": "POST",
     "/kernels/mine/interrupt": "POST",
     "/kernels/mine/execute": "POST",
     "/kernels/mine/execute/retry": "POST",
-    "/sessions": "GET",
-    "/sessions/demo": "GET, POST, DELETE",
+    "/sessions": "GET, HEAD",
+    "/sessions/demo": "GET, HEAD, POST, DELETE",
     "/sessions/demo/execute": "POST",
     "/sessions/demo/execute_with_retry": "POST",
     "/sessions/demo/interrupt": "POST",
-    "/executions": "GET",
-    "/executions/019c1d5e2f3a7b10a6e0c4d2b8f19a73": "GET",
+    "/executions": "GET, HEAD",
+    "/executions/019c1d5e2f3a7b10a6e0c4d2b8f19a73": "GET, HEAD",
 }
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}
 
