@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 S = TypeVar("S", bound=BaseSerializer[Any])
 
 _renderer = JSONRenderer()
+_serializers: dict[type[BaseSerializer[Any]], BaseSerializer[Any]] = {}
 
 
 class AsyncViewSet(ViewSet):
@@ -97,7 +98,16 @@ class AsyncViewSet(ViewSet):
 
 def checked(serializer_class: type[S], data: Any) -> dict[str, Any]:
     """``data`` as a serializer reads it; raises a 400 that names the field."""
-    serializer = serializer_class(data=data)
-    serializer.is_valid(raise_exception=True)
-    validated: dict[str, Any] = serializer.validated_data
+    validated: dict[str, Any] = _shared(serializer_class).run_validation(data)
     return validated
+
+
+def _shared(serializer_class: type[S]) -> BaseSerializer[Any]:
+    """One serializer for all requests: DRF copies every field deeply for each that is made.
+
+    ``run_validation`` keeps nothing of what it reads; only ``is_valid`` does.
+    """
+    serializer = _serializers.get(serializer_class)
+    if serializer is None:
+        serializer = _serializers[serializer_class] = serializer_class()
+    return serializer
