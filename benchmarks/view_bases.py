@@ -11,10 +11,10 @@ import statistics
 import sys
 import time
 from typing import Any
-from unittest import mock
 
 import django
 from django.core.handlers.asgi import ASGIHandler
+from django.test.utils import override_settings
 from django.urls import path
 
 django.setup()
@@ -93,7 +93,7 @@ async def one_request(application: ASGIHandler, where: str) -> float:
 
 async def measure() -> dict[str, list[float]]:
     """Both bases in turns."""
-    with mock.patch("django.conf.settings.ROOT_URLCONF", __name__):
+    with override_settings(ROOT_URLCONF=__name__):
         application = ASGIHandler()
         took: dict[str, list[float]] = {"own": [], "adrf": []}
         for number in range(WARM_UP + ROUNDS):
