@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from kernelbox_site import __version__
 from kernelbox_site.env import BadSetting, Environment, read_environment, unknown_settings
+
+#: Connections that wait to be accepted.
+BACKLOG = 2_048
+
+
+class CannotStart(Exception):
+    """The server cannot be started; the message is a sentence for whoever wanted it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,23 +30,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.environ[variable] = str(value)
     try:
         environment = read_environment(os.environ)
-    except BadSetting as error:
-        return _fail(str(error))
-    for name in unknown_settings(os.environ):
-        print(f"kernelbox: {name} is no setting, and is passed over", file=sys.stderr)
-    try:
-        listener = _listen(environment)
-    except OSError as error:
-        return _fail(
-            f"{environment.host}:{environment.port} cannot be listened on: {error.strerror}"
-        )
+        for name in unknown_settings(os.environ):
+            print(f"kernelbox: {name} is no setting, and is passed over", file=sys.stderr)
+        with _listening(environment) as listener, _only_server(environment.home):
+            _run(environment, listener, reload=options.reload)
+    except (BadSetting, CannotStart) as error:
+        print(f"kernelbox: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(environment: Environment, listener: socket.socket, *, reload: bool) -> None:
     _prepare(environment)
     _greet(environment, listener)
     # Not before now: these need the settings, and those the environment as it is by now.
     from kernelbox_site.server import serve
 
-    serve(environment, listener, reload=options.reload)
-    return 0
+    serve(environment, listener, reload=reload)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -48,24 +58,40 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _fail(sentence: str) -> int:
-    print(f"kernelbox: {sentence}", file=sys.stderr)
-    return 2
-
-
-def _listen(environment: Environment) -> socket.socket:
+@contextlib.contextmanager
+def _listening(environment: Environment) -> Iterator[socket.socket]:
     """The listening socket: made before anything else, so that a second server changes nothing."""
-    family = socket.AF_INET6 if ":" in environment.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    host, port = environment.host.strip("[]"), environment.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            reason = f"{host}:{port} cannot be listened on: {error.strerror}"
+            raise CannotStart(reason) from error
+        listener.listen(BACKLOG)
+        listener.set_inheritable(True)
+        yield listener
+
+
+@contextlib.contextmanager
+def _only_server(home: Path) -> Iterator[None]:
+    """Hold the lock of a home folder, which ends with the process however it ends."""
     try:
-        listener.bind((environment.host.strip("[]"), environment.port))
-    except OSError:
-        listener.close()
-        raise
-    listener.listen(2048)
-    listener.set_inheritable(True)
-    return listener
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (home / "server.lock").open("w")
+    except OSError as error:
+        raise CannotStart(f"KERNELBOX_HOME {home} cannot be used: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CannotStart(
+                f"another server already uses {home}, and would lose its kernels to this one. "
+                "Stop it, or set KERNELBOX_HOME to another folder."
+            ) from error
+        yield
 
 
 def _prepare(environment: Environment) -> None:

@@ -64,6 +64,7 @@ BAD_SETTINGS = {
     "a timeout that is no number": ({"KERNELBOX_EXECUTION_TIMEOUT": "soon"}, "KERNELBOX_EXECUTION_TIMEOUT must be"),
     "an address without a token": ({"KERNELBOX_HOST": "0.0.0.0"}, "there is no KERNELBOX_TOKEN"),
     "a database that is none": ({"DATABASE_URL": "mysql://u:secret@h/d"}, "DATABASE_URL must name Postgres or SQLite"),
+    "a home that is a file": ({"KERNELBOX_HOME": __file__}, "cannot be used: File exists"),
     "a runtime folder that is too long": ({"KERNELBOX_RUNTIME_DIR": "/tmp/" + "x" * 90}, "KERNELBOX_RUNTIME_DIR must be at most"),
 }  # fmt: skip
 
@@ -85,6 +86,16 @@ def test_a_port_that_is_taken_is_a_sentence_and_no_start(tmp_path: Path) -> None
         done = _serve(tmp_path, {"KERNELBOX_PORT": port})
     assert done.returncode != 0
     assert f"127.0.0.1:{port} cannot be listened on" in done.stderr
+
+
+def test_a_second_server_in_the_same_folder_is_a_sentence_and_no_start(tmp_path: Path) -> None:
+    with running_server() as server, server.client() as client:
+        client.post("/sessions/demo/execute", json={"code": "x = 1"}).raise_for_status()
+        done = _serve(tmp_path, {"KERNELBOX_HOME": str(server.home)})
+        assert done.returncode != 0
+        assert f"another server already uses {server.home}" in done.stderr
+        result = client.post("/sessions/demo/execute", json={"code": "x"}).json()
+        assert (result["return_value"], result["state_lost"]) == ("1", False)
 
 
 def test_a_setting_that_is_misspelt_is_pointed_out() -> None:
