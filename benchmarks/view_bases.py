@@ -1,13 +1,12 @@
-"""What an asynchronous DRF view costs by its base: adrf's, or ``kernels/api/base.py``.
+"""What an asynchronous DRF view costs by its base and by the ASGI handler in front of it.
 
 ``python -m benchmarks.view_bases``: a POST of a small JSON body to a view that validates it and
-answers it, through Django's ASGI handler, without a socket; the two take turns.
+answers it, without a socket; the contestants take turns.
 """
 
 from __future__ import annotations
 
 import asyncio
-import statistics
 import sys
 import time
 from typing import Any
@@ -23,6 +22,8 @@ from adrf.viewsets import ViewSet as AdrfViewSet  # noqa: E402 - needs the apps
 from rest_framework.request import Request  # noqa: E402
 from rest_framework.response import Response  # noqa: E402
 
+from benchmarks.measure import Figures  # noqa: E402
+from kernelbox_site.handler import LeanASGIHandler  # noqa: E402
 from kernels.api.base import AsyncViewSet  # noqa: E402
 from sessions_app.api.serializers import ExecuteSerializer  # noqa: E402
 
@@ -91,25 +92,29 @@ async def one_request(application: ASGIHandler, where: str) -> float:
     return took
 
 
-async def measure() -> dict[str, list[float]]:
-    """Both bases in turns."""
+async def measure() -> dict[str, Figures]:
+    """All in turns."""
     with override_settings(ROOT_URLCONF=__name__):
-        application = ASGIHandler()
-        took: dict[str, list[float]] = {"own": [], "adrf": []}
+        django_s, lean = ASGIHandler(), LeanASGIHandler()
+        contestants = {
+            "own base, lean handler": (lean, "own"),
+            "own base, Django's handler": (django_s, "own"),
+            "adrf's base, Django's handler": (django_s, "adrf"),
+        }
+        took: dict[str, list[float]] = {name: [] for name in contestants}
         for number in range(WARM_UP + ROUNDS):
-            for where, seconds in took.items():
-                spent = await one_request(application, where)
+            for name, (handler, where) in contestants.items():
+                seconds = await one_request(handler, where)
                 if number >= WARM_UP:
-                    seconds.append(spent)
-    return took
+                    took[name].append(seconds)
+    return {name: Figures.of(seconds) for name, seconds in took.items()}
 
 
 def main() -> int:
     """Measure, and print a table."""
-    print("| base | p50 ms | p95 ms |\n|---|---|---|")
-    for name, seconds in asyncio.run(measure()).items():
-        p95 = statistics.quantiles(seconds, n=20)[-1]
-        print(f"| {name} | {statistics.median(seconds) * 1e3:.2f} | {p95 * 1e3:.2f} |")
+    print("| | p50 ms | p95 ms |\n|---|---|---|")
+    for name, figures in asyncio.run(measure()).items():
+        print(f"| {name} | {figures.p50:.2f} | {figures.p95:.2f} |")
     return 0
 
 
