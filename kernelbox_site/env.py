@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelbox_site import readers
+from kernels.host.preload import DEFAULT as DEFAULT_PRELOAD
 from kernels.runtime.process import LONGEST_RUNTIME_DIR
 
 #: Characters of a stream that are kept where the limit is said to be none at all (0, as in the
@@ -140,6 +141,19 @@ class Environment:
         "",
         "Python code run in every new Python kernel; if it raises, the kernel does not start.",
         "none",
+    )
+    preload: tuple[str, ...] = _setting(
+        "KERNELBOX_PRELOAD",
+        readers.modules,
+        DEFAULT_PRELOAD,
+        "Python modules, comma-separated, that the kernel host imports once for all kernels; `none` for none.",
+        "`numpy,pandas,matplotlib.pyplot`, those of them that are installed",
+    )
+    spares: int = _setting(
+        "KERNELBOX_SPARES",
+        readers.whole(0, 1_000),
+        2,
+        "Kernels that are started ahead and wait for a session; they do not count as alive.",
     )
     kernel_env: tuple[str, ...] = _setting(
         "KERNELBOX_KERNEL_ENV",

@@ -72,6 +72,17 @@ def names(raw: str) -> tuple[str, ...]:
     return tuple(name for part in raw.split(",") if (name := part.strip()))
 
 
+def modules(raw: str) -> tuple[str, ...]:
+    """Names of Python modules, comma-separated; ``none`` for none at all."""
+    found = tuple(filter(None, (name.strip() for name in raw.split(","))))
+    if found == ("none",):
+        return ()
+    for name in found:
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise ValueError("must be names of Python modules, comma-separated, or none")
+    return found
+
+
 def hosts(raw: str) -> tuple[str, ...]:
     """Names or addresses of hosts between commas."""
     for name in (found := names(raw)):

@@ -54,6 +54,7 @@ class HealthSerializer(serializers.Serializer[dict[str, Any]]):
     host = serializers.CharField(help_text="What starts the kernels.")
     isolation = serializers.CharField(help_text="What confines the code of a session.")
     kernels = serializers.IntegerField(help_text="Kernels that are alive or starting.")
+    spares = serializers.IntegerField(help_text="Kernels that wait for a session.")
     reason = serializers.CharField(required=False, help_text="Why it cannot serve.")
 
 
@@ -112,9 +113,10 @@ class HealthViewSet(AsyncViewSet):
             "service": "kernelbox",
             "version": __version__,
             "database": f"{connection.vendor}: {'failed' if reason else 'ok'}",
-            "host": "local-provisioner",
+            "host": manager.source.description,
             "isolation": "none: code has the rights of the server's user",
             "kernels": manager.alive,
+            "spares": manager.source.spares,
         }
         if reason:
             return Response(health | {"reason": reason}, status=503)

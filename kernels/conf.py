@@ -20,6 +20,10 @@ class KernelSettings:
     working_dir: Path
     environment: Mapping[str, str] = field(repr=False)
     startup_code: str
+    #: Modules that the kernel host imports once for all kernels.
+    preload: tuple[str, ...]
+    #: Kernels that are started ahead.
+    spares: int
     max_kernels: int
     start_timeout: float
     queue_limit: int

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import zmq
 import zmq.asyncio
@@ -24,11 +24,12 @@ from kernels.runtime.errors import (
     KernelLimitReached,
     ServiceStopping,
 )
-from kernels.runtime.incarnation import KernelOptions
+from kernels.runtime.incarnation import Incarnation, KernelOptions
 from kernels.runtime.languages import PYTHON, Language, Languages
 from kernels.runtime.live import LiveKernel
-from kernels.runtime.process import KernelProcess, Launcher, ProvisionedLauncher
+from kernels.runtime.starters import Starter
 from kernels.runtime.states import ALIVE_STATES, KernelState
+from kernels.sources import HostSource, LauncherFactory, LauncherSource, Source
 
 log = logging.getLogger(__name__)
 
@@ -44,47 +45,18 @@ RECORD_AGAIN_AFTER = 0.1
 RECORD_LIMIT = 5.0
 PROCESS_GONE = "The kernel has no process."
 SERVER_STOPPED = "The server was stopped, and its kernels with it."
-#: Run silently in every new Python kernel. SIGINT does not wake an event loop that waits in
-#: ``await asyncio.sleep(…)`` in ipykernel 7.4: the interrupt would come when the sleep is over.
-WAKE_ON_SIGNAL = (
-    "import asyncio as _a, signal as _s\n"
-    "_s.set_wakeup_fd(_a.get_running_loop()._csock.fileno(), warn_on_full_buffer=False)\n"
-    "del _a, _s"
-)
-
-
-class LauncherFactory(Protocol):
-    """Makes the launcher for kernels of one kernelspec."""
-
-    def __call__(
-        self, kernelspec: str, settings: KernelSettings, context: zmq.asyncio.Context
-    ) -> Launcher:
-        """The launcher; nothing is started yet."""
-
-
-def provisioned(
-    kernelspec: str, settings: KernelSettings, context: zmq.asyncio.Context
-) -> Launcher:
-    """Kernels as processes, by the provisioner that their kernelspec names."""
-    return ProvisionedLauncher(
-        kernelspec=kernelspec,
-        runtime_dir=settings.runtime_dir,
-        working_dir=settings.working_dir,
-        environment=settings.environment,
-        context=context,
-    )
 
 
 @dataclass(frozen=True, slots=True)
-class _LimitedLauncher:
+class _LimitedStarter:
     """Starts no process while too many kernels are alive or starting."""
 
-    launcher: Launcher
+    starter: Starter
     check: Callable[[], None]
 
-    async def launch(self) -> KernelProcess:
+    async def start(self) -> Incarnation:
         self.check()
-        return await self.launcher.launch()
+        return await self.starter.start()
 
 
 class KernelManager:
@@ -95,14 +67,19 @@ class KernelManager:
     """
 
     def __init__(
-        self, settings: KernelSettings, launcher_factory: LauncherFactory = provisioned
+        self, settings: KernelSettings, launcher_factory: LauncherFactory | None = None
     ) -> None:
+        """``launcher_factory`` starts the processes in place of the kernel host."""
         self.settings = settings
         self.languages = Languages(settings.kernel_type)
-        self._launcher_factory = launcher_factory
         self._database = DatabaseThread("kernel-rows")
         self._context = zmq.asyncio.Context()
         self._context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
+        self.source: Source = (
+            HostSource(settings, self._context)
+            if launcher_factory is None
+            else LauncherSource(settings, self._context, launcher_factory)
+        )
         self._live: dict[str, LiveKernel] = {}
         self._owned: set[asyncio.Task[Any]] = set()
         self._steps: asyncio.Queue[Callable[[], bool]] = asyncio.Queue()
@@ -117,6 +94,7 @@ class KernelManager:
         if left:
             log.info("kernels of an earlier server are dead", extra={"count": left})
         self._recorder = asyncio.create_task(self._record_steps(), name="record kernel steps")
+        self.source.open()
 
     async def close(self) -> None:
         """End every kernel of this process and record it. Their names and ids stay.
@@ -136,6 +114,7 @@ class KernelManager:
             log.error("kernels did not end in time")
         if self._recorder is not None:
             await _cancel({self._recorder, *self._owned})
+        await self.source.close()
         await self._database.close()
         self._context.destroy(linger=0)
 
@@ -272,26 +251,20 @@ class KernelManager:
     def _make_live(
         self, kernel_id: str, language: Language, lost_because: str | None = None
     ) -> LiveKernel:
-        launcher = self._launcher_factory(language.kernelspec, self.settings, self._context)
-        live = LiveKernel(
-            kernel_id,
-            _LimitedLauncher(launcher, self._check_limit),
-            self._context,
-            self._options(language),
-            self._on_step,
-            lost_because=lost_because,
-        )
+        options = self._options(language)
+        starter = _LimitedStarter(self.source.starter(language, options), self._check_limit)
+        live = LiveKernel(kernel_id, starter, options, self._on_step, lost_because=lost_because)
         self._live[kernel_id] = live
         return live
 
     def _options(self, language: Language) -> KernelOptions:
         settings = self.settings
-        startup = (WAKE_ON_SIGNAL, settings.startup_code) if language.name == PYTHON else ()
+        has_startup_code = settings.startup_code and language.name == PYTHON
         return KernelOptions(
             limits=settings.limits,
             start_timeout=settings.start_timeout,
             queue_limit=settings.queue_limit,
-            startup_cells=tuple(filter(None, startup)),
+            startup_cells=(settings.startup_code,) if has_startup_code else (),
         )
 
     def _check_limit(self, room_for: int = 0) -> None:

@@ -17,7 +17,7 @@ need_python() {
 # setup FILE…: the requirements in FILE and all that it includes.
 setup() {
     local python="${PYTHON:-python3}" wanted stamp=".venv/.installed-$1"
-    wanted="$(cat requirements*.txt | cksum) $1"
+    wanted="$(cat requirements*.txt pyproject.toml | cksum) $1"
     if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && [ -x .venv/bin/python ]; then
         return
     fi
@@ -30,5 +30,8 @@ setup() {
     echo "kernelbox: installing $1 (a minute or two on the first start)" >&2
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1" ||
         fail "The requirements could not be installed; pip says above why."
+    # The project itself, where it lies: its kernel provisioner is found by its entry point.
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e . ||
+        fail "The project could not be installed; pip says above why."
     echo "$wanted" >"$stamp"
 }

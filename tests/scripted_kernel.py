@@ -3,7 +3,8 @@
 What it does is scripted by the code that it is sent::
 
     launcher = ScriptedLauncher(context, {"load()": prints("loaded\\n")})
-    kernel = LiveKernel("k1", launcher, context, KernelOptions(), on_step)
+    options = KernelOptions()
+    kernel = LiveKernel("k1", FreshStarter(launcher, context, options), options, on_step)
     await kernel.start()
     await kernel.execute(RunRequest("load()", timeout=5))
 
@@ -71,6 +72,7 @@ class ScriptedKernel:
         self.info = ConnectionInfo.from_mapping(connection)
         self.interrupts_by_message = start.interrupts_by_message
         self.stderr_tail = start.stderr
+        self.is_hosted = False
         #: The code of every cell, in the order in which they came.
         self.codes: list[str] = []
         #: The types of the requests on the control channel.

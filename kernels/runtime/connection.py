@@ -1,4 +1,4 @@
-"""One connection to one kernel: four sockets, one reader each, every message to whom it answers.
+"""One connection to one kernel: a reader for each socket, every message to whom it answers.
 
 ``jupyter_client``'s own clients drop the messages whose parent is not their own, so that two
 calls at once on one client lose output; here each message goes to the handler that waits for its
@@ -16,6 +16,8 @@ from uuid import uuid4
 import zmq
 import zmq.asyncio
 
+from kernels.runtime.errors import KernelStartFailed
+from kernels.runtime.sockets import CheckedSocket
 from kernels.runtime.types import Channel
 from kernels.runtime.wire import BadMessage, ConnectionInfo, Message, Wire
 
@@ -30,6 +32,8 @@ BYTES_A_TURN = 128 * 1024
 MESSAGE_OVERHEAD = 4 * 1024
 #: Milliseconds between attempts to reach a socket that the kernel has not bound yet.
 RECONNECT_INTERVAL = 20
+#: The channels that every kernel is connected to; control and stdin few are ever asked on.
+AT_ONCE = (Channel.SHELL, Channel.IOPUB)
 #: Seconds for a request to be handed to ZMQ.
 SEND_LIMIT = 5.0
 
@@ -43,37 +47,55 @@ class Connection:
     """
 
     def __init__(self, info: ConnectionInfo, context: zmq.asyncio.Context) -> None:
+        """Connect to the channels on which a kernel runs code; the others open when they are used.
+
+        Raises FileNotFoundError while there are no sockets yet, and :class:`KernelStartFailed` if
+        what is in their place is something else.
+        """
         self._wire = Wire(info)
         self._info = info
+        self._context = context
         self._handlers: dict[str, MessageHandler] = {}
         #: Messages that came, of any kind: a reader that stands still has read all there is.
         self.received = 0
         #: Messages that were refused: a bad signature, or no Jupyter message at all.
         self.refused = 0
-        identity = uuid4().hex.encode()
-        self._sockets = {
-            Channel.SHELL: self._open(context, zmq.DEALER, Channel.SHELL, identity),
-            Channel.CONTROL: self._open(context, zmq.DEALER, Channel.CONTROL, identity),
-            Channel.STDIN: self._open(context, zmq.DEALER, Channel.STDIN, identity),
-            Channel.IOPUB: self._open(context, zmq.SUB, Channel.IOPUB, None),
-        }
-        self._readers = [
-            asyncio.create_task(self._read(channel, socket), name=f"read {channel}")
-            for channel, socket in self._sockets.items()
-        ]
+        #: Set when the kernel has said that its output reaches this connection.
+        self.subscribed = asyncio.Event()
+        self._identity = uuid4().hex.encode()
+        self._sockets: dict[Channel, zmq.asyncio.Socket] = {}
+        self._files: list[CheckedSocket] = []
+        self._readers: list[asyncio.Task[None]] = []
+        try:
+            for channel in AT_ONCE:
+                self._open(channel)
+        except (OSError, KernelStartFailed):
+            self._close_sockets()
+            raise
 
-    def _open(
-        self, context: zmq.asyncio.Context, kind: int, channel: Channel, identity: bytes | None
-    ) -> zmq.asyncio.Socket:
-        socket = context.socket(kind)
+    def _open(self, channel: Channel) -> zmq.asyncio.Socket:
+        address = self._address(channel)
+        socket = self._context.socket(zmq.SUB if channel is Channel.IOPUB else zmq.DEALER)
+        self._sockets[channel] = socket
         socket.linger = 0
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_INTERVAL)
-        if identity is None:
+        if channel is Channel.IOPUB:
             socket.setsockopt(zmq.SUBSCRIBE, b"")
         else:
-            socket.setsockopt(zmq.IDENTITY, identity)
-        socket.connect(self._info.address(channel))
+            socket.setsockopt(zmq.IDENTITY, self._identity)
+        socket.connect(address)
+        reader = asyncio.create_task(self._read(channel, socket), name=f"read {channel}")
+        self._readers.append(reader)
         return socket
+
+    def _address(self, channel: Channel) -> str:
+        path = self._info.socket_path(channel)
+        if path is None:
+            return self._info.address(channel)
+        # It stays open as long as the connection: ZMQ connects again by the same address.
+        file = CheckedSocket(path)
+        self._files.append(file)
+        return file.address
 
     async def request(
         self,
@@ -88,8 +110,9 @@ class Connection:
         """
         msg_id, frames = self._wire.request(msg_type, content)
         self._handlers[msg_id] = handler
+        socket = self._sockets.get(channel) or self._open(channel)
         async with asyncio.timeout(SEND_LIMIT):
-            await self._sockets[channel].send_multipart(frames)
+            await socket.send_multipart(frames)
         return msg_id
 
     def forget(self, msg_id: str) -> None:
@@ -98,12 +121,17 @@ class Connection:
 
     async def close(self) -> None:
         """End the readers and close the sockets; what was not sent is dropped."""
+        self._close_sockets()
+        self._handlers.clear()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+
+    def _close_sockets(self) -> None:
         for reader in self._readers:
             reader.cancel()
         for socket in self._sockets.values():
             socket.close(0)
-        self._handlers.clear()
-        await asyncio.gather(*self._readers, return_exceptions=True)
+        while self._files:
+            self._files.pop().close()
 
     async def _read(self, channel: Channel, socket: zmq.asyncio.Socket) -> None:
         taken = 0
@@ -125,6 +153,8 @@ class Connection:
             return
         handler = self._handlers.get(message.parent_id)
         if handler is None:
+            if message.msg_type == "iopub_welcome":
+                self.subscribed.set()
             return
         try:
             handler(channel, message)

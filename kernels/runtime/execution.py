@@ -32,6 +32,8 @@ IDLE_GRACE = 1.0
 #: Seconds for a kernel to say that it runs the code, and from then until the code itself runs.
 BEGIN_LIMIT = 1.0
 SETTLE = 0.05
+#: What an interrupt raises: in code that runs, and in an ``await``.
+INTERRUPTIONS = frozenset(["KeyboardInterrupt", "CancelledError"])
 
 
 class End(Enum):
@@ -167,7 +169,7 @@ class Execution:
             return ExecutionStatus.INTERRUPTED
         if error is None:
             return ExecutionStatus.SUCCESS
-        if self.interrupted and error.ename == "KeyboardInterrupt":
+        if self.interrupted and error.ename in INTERRUPTIONS:
             return ExecutionStatus.INTERRUPTED
         return ExecutionStatus.ERROR
 

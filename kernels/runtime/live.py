@@ -13,13 +13,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
-import zmq.asyncio
-
 from kernels.runtime.collector import OutputSink
 from kernels.runtime.errors import KernelBoxError, KernelGone, QueueFull
 from kernels.runtime.execution import End, Execution
 from kernels.runtime.incarnation import Incarnation, KernelOptions
-from kernels.runtime.process import Launcher
+from kernels.runtime.starters import Starter
 from kernels.runtime.states import KernelState, check_step
 from kernels.runtime.types import Death, ExecutionResult, RunRequest
 from kernels.runtime.verdict import HEED_LIMIT, UNHEEDED, verdict_on
@@ -36,8 +34,7 @@ class LiveKernel:
     def __init__(
         self,
         kernel_id: str,
-        launcher: Launcher,
-        context: zmq.asyncio.Context,
+        starter: Starter,
         options: KernelOptions,
         on_step: StepListener,
         *,
@@ -46,8 +43,7 @@ class LiveKernel:
         """A new kernel, or with ``lost_because`` one whose process is gone, as a dead one."""
         self.kernel_id = kernel_id
         self.last_used_at = time.time()
-        self._launcher = launcher
-        self._context = context
+        self._starter = starter
         self._options = options
         self._on_step = on_step
         self._state = KernelState.STARTING if lost_because is None else KernelState.DEAD
@@ -271,10 +267,8 @@ class LiveKernel:
         try:
             if self._is_destroyed():
                 raise KernelGone
-            self._starting = asyncio.create_task(
-                Incarnation.start(self._launcher, self._context, self._options),
-                name=f"start kernel {self.kernel_id}",
-            )
+            name = f"start kernel {self.kernel_id}"
+            self._starting = asyncio.create_task(self._starter.start(), name=name)
             self._incarnation = await self._starting
         except BaseException as error:  # cancelled, or a launcher's own error
             if self._is_destroyed():

@@ -12,10 +12,10 @@ import os
 import secrets
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import zmq.asyncio
 from jupyter_client.kernelspec import NoSuchKernel
@@ -53,6 +53,10 @@ class KernelProcess(Protocol):
         """Whether it wants an ``interrupt_request`` in place of SIGINT."""
 
     @property
+    def is_hosted(self) -> bool:
+        """Whether the kernel host has made it: it runs already, and can be handed out later."""
+
+    @property
     def stderr_tail(self) -> str:
         """The last of what the process itself wrote to stderr."""
 
@@ -76,15 +80,45 @@ class Launcher(Protocol):
         """Start one; raises :class:`KernelStartFailed`."""
 
 
+class Certificate(Protocol):
+    """How a process ended, as its provisioner tells it."""
+
+    exit_code: int | None
+    signal: int | None
+    peak_memory: int | None
+    stderr: str
+
+
+@runtime_checkable
+class CertifyingProvisioner(Protocol):
+    """A provisioner that knows more of a death than a return code."""
+
+    #: Whether what it has started runs, and is the kernel host's own.
+    forked: bool
+
+    async def ended(self) -> Certificate:
+        """Return when the process has ended."""
+
+
+#: The ``kernel_provisioner`` of a kernelspec that names none; None for jupyter_client's default.
+ProvisionerChoice = Callable[[], Awaitable[dict[str, Any] | None]]
+
+
+async def default_provisioner() -> dict[str, Any] | None:
+    """Leave the choice to jupyter_client."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class ProvisionedLauncher:
-    """Starts kernels of one kernelspec by the provisioner that it names (local by default)."""
+    """Starts kernels of one kernelspec by the provisioner that it names, or by the one chosen."""
 
     kernelspec: str
     runtime_dir: Path
     working_dir: Path
     environment: Mapping[str, str] = field(repr=False)
     context: zmq.asyncio.Context = field(repr=False)
+    choose_provisioner: ProvisionerChoice = default_provisioner
 
     async def launch(self) -> KernelProcess:
         """Start one process; it is not yet known to answer."""
@@ -94,26 +128,40 @@ class ProvisionedLauncher:
             connection_file=str(self.runtime_dir / f"kernel-{secrets.token_hex(8)}.json"),
             context=self.context,
         )
+        chosen = await self.choose_provisioner()
         stderr = StderrReader()
         try:
-            await manager.start_kernel(
-                env=dict(self.environment),
-                cwd=str(self.working_dir),
-                stdout=subprocess.DEVNULL,
-                stderr=stderr.write_end,
-                extra_arguments=self._arguments(manager),
-            )
+            if chosen is not None and manager.kernel_spec is not None:
+                manager.kernel_spec.metadata.setdefault("kernel_provisioner", chosen)
+            await self._start(manager, stderr)
         except (NoSuchKernel, OSError, RuntimeError, ValueError) as error:
             stderr.close()
             await manager.cleanup_resources()
             raise KernelStartFailed(f"The kernel could not be started: {error}") from error
         except asyncio.CancelledError:  # at the limit of a start
             stderr.close()
-            await manager.shutdown_kernel(now=True)
+            if manager.has_kernel:
+                await manager.shutdown_kernel(now=True)
+            await manager.cleanup_resources()
             raise
         finally:
             stderr.close_write_end()
         return ProvisionedProcess(manager, stderr)
+
+    async def _start(self, manager: AsyncKernelManager, stderr: StderrReader) -> None:
+        """``start_kernel`` without its pause of 10 ms and its socket for shutting down politely."""
+        command, options = await manager.pre_start_kernel(
+            env=dict(self.environment),
+            cwd=str(self.working_dir),
+            stdout=subprocess.DEVNULL,
+            stderr=stderr.write_end,
+            extra_arguments=self._arguments(manager),
+        )
+        provisioner = manager.provisioner
+        if provisioner is None:  # pragma: no cover - made by pre_start_kernel
+            raise RuntimeError("The kernel has no provisioner.")
+        await provisioner.launch_kernel(command, **options)
+        await provisioner.post_launch(**options)
 
     @staticmethod
     def _arguments(manager: AsyncKernelManager) -> list[str]:
@@ -129,29 +177,43 @@ class ProvisionedProcess:
     def __init__(self, manager: AsyncKernelManager, stderr: StderrReader) -> None:
         self._manager = manager
         self._stderr = stderr
+        self._last_words = ""
         self.info = ConnectionInfo.from_mapping(manager.get_connection_info())
         self.connection_file = str(manager.connection_file)
+        if isinstance(manager.provisioner, CertifyingProvisioner):
+            stderr.close()  # It keeps the last words itself.
         spec = manager.kernel_spec
         self.interrupts_by_message = spec is not None and spec.interrupt_mode == "message"
 
     @property
+    def is_hosted(self) -> bool:
+        """Whether it is a fork of the kernel host."""
+        provisioner = self._provisioner
+        return isinstance(provisioner, CertifyingProvisioner) and provisioner.forked
+
+    @property
     def stderr_tail(self) -> str:
         """The last of what the process itself wrote to stderr."""
-        return self._stderr.text()
+        return self._last_words or self._stderr.text()
 
     @property
     def _provisioner(self) -> KernelProvisionerBase:
         provisioner = self._manager.provisioner
-        if provisioner is None:  # pragma: no cover - set by start_kernel
+        if provisioner is None:  # pragma: no cover - set by the start
             raise KernelStartFailed("The kernel has no provisioner.")
         return provisioner
 
     async def wait(self) -> Death:
-        """Return when the process has ended: at once by its pidfd, or by polling elsewhere."""
-        pid = getattr(self._provisioner, "pid", None)
+        """Return when the process has ended: at once where that can be seen, or by polling."""
+        provisioner = self._provisioner
+        if isinstance(provisioner, CertifyingProvisioner):
+            told = await provisioner.ended()
+            self._last_words = told.stderr
+            return Death(told.exit_code, told.signal, told.peak_memory, told.stderr)
+        pid = getattr(provisioner, "pid", None)
         if isinstance(pid, int) and hasattr(os, "pidfd_open"):
             await _wait_for_exit(pid)
-        while (code := await self._provisioner.poll()) is None:  # noqa: ASYNC110 - it has no event
+        while (code := await provisioner.poll()) is None:  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(POLL_INTERVAL)
         return Death.from_return_code(code)
 

@@ -26,6 +26,18 @@ class _Probe:
             self.replied.set()
 
 
+async def wait_until_subscribed(connection: Connection) -> None:
+    """Return once the output of a kernel that is known to run reaches this connection.
+
+    From a kernel that does not say so, once it has answered.
+    """
+    try:
+        async with asyncio.timeout(NUDGE_INTERVAL):
+            await connection.subscribed.wait()
+    except TimeoutError:
+        await wait_until_ready(connection)
+
+
 async def wait_until_ready(connection: Connection) -> None:
     """Return once a ``kernel_info_reply`` and an ``iopub`` message were both seen.
 

@@ -118,6 +118,10 @@ class Death:
 
     exit_code: int | None = None
     signal_number: int | None = None
+    #: Bytes of memory at its peak, where that is known.
+    peak_memory: int | None = None
+    #: The last of what the process itself wrote to stderr.
+    last_words: str = ""
 
     @classmethod
     def from_return_code(cls, code: int) -> Death:

@@ -52,6 +52,10 @@ class ConnectionInfo:
             signature_scheme=str(info.get("signature_scheme", "hmac-sha256")),
         )
 
+    def socket_path(self, channel: Channel) -> str | None:
+        """The path of one channel's Unix socket; None where the transport is another."""
+        return f"{self.ip}-{self.ports[channel]}" if self.transport == "ipc" else None
+
     def address(self, channel: Channel) -> str:
         """The ZMQ address of one channel."""
         separator = "-" if self.transport == "ipc" else ":"

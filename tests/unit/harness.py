@@ -15,6 +15,7 @@ from kernels.runtime.connection import Connection
 from kernels.runtime.incarnation import KernelOptions
 from kernels.runtime.live import LiveKernel
 from kernels.runtime.readiness import wait_until_ready
+from kernels.runtime.starters import FreshStarter
 from kernels.runtime.states import KernelState
 from kernels.runtime.types import Channel, ExecutionResult, RunRequest
 from kernels.runtime.wire import Message
@@ -110,14 +111,9 @@ class Bench:
     def kernel(self, *starts: Start, lost_because: str | None = None, **options: Any) -> LiveKernel:
         """A kernel that is not started yet; its first starts go as said."""
         self.launcher.starts.extend(starts)
-        kernel = LiveKernel(
-            "k1",
-            self.launcher,
-            self.context,
-            KernelOptions(**options),
-            self.steps,
-            lost_because=lost_because,
-        )
+        given = KernelOptions(**options)
+        starter = FreshStarter(self.launcher, self.context, given)
+        kernel = LiveKernel("k1", starter, given, self.steps, lost_because=lost_because)
         self._made.append(kernel)
         return kernel
 

@@ -11,6 +11,7 @@ from kernels.runtime.errors import KernelGone, KernelStartFailed
 from kernels.runtime.incarnation import KernelOptions
 from kernels.runtime.live import LiveKernel
 from kernels.runtime.process import KernelProcess
+from kernels.runtime.starters import FreshStarter
 from kernels.runtime.states import KernelState
 from tests.scripted_cell import raises
 from tests.scripted_kernel import Start
@@ -75,7 +76,9 @@ async def test_an_error_of_the_launchers_own_is_a_failed_start_too(bench: Bench)
         async def launch(self) -> KernelProcess:
             raise Unreachable("no route to the cluster")
 
-    kernel = LiveKernel("k1", Cluster(), bench.context, KernelOptions(), bench.steps)
+    options = KernelOptions()
+    starter = FreshStarter(Cluster(), bench.context, options)
+    kernel = LiveKernel("k1", starter, options, bench.steps)
     with pytest.raises((Unreachable, KernelStartFailed), match="no route to the cluster"):
         await soon(kernel.start())
     assert kernel.state is S.DEAD

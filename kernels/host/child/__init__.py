@@ -1,0 +1,1 @@
+"""What runs in a kernel that was forked from the host: built before the fork, finished after it."""

@@ -1,0 +1,188 @@
+"""The only place that touches private parts of ipykernel, and therefore its exact version.
+
+``PARTS`` names each of them; a test looks for every one in the pinned ipykernel, so that an upgrade
+fails by the name of what has changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import signal
+import sys
+import threading
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kernels.host.child.interrupts import InterruptGate
+from kernels.host.child.output import Output
+from kernels.host.child.publisher import Publisher
+
+
+def without_debugger() -> None:
+    """Keep debugpy, 8 MiB, from being imported: must be called before ipykernel's kernel is."""
+    stub = types.ModuleType("ipykernel.debugger")
+    stub.__dict__.update(_is_debugpy_available=False, Debugger=object)
+    sys.modules["ipykernel.debugger"] = stub
+
+
+without_debugger()
+
+import ipykernel  # noqa: E402
+import ipykernel.ipkernel as ipkernel_module  # noqa: E402
+import ipykernel.kernelbase as kernelbase_module  # noqa: E402
+from ipykernel.displayhook import ZMQDisplayHook, ZMQShellDisplayHook  # noqa: E402
+from ipykernel.ipkernel import IPythonKernel  # noqa: E402
+from ipykernel.kernelapp import IPKernelApp  # noqa: E402
+from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell  # noqa: E402
+from jupyter_client.session import Session, new_id  # noqa: E402
+from zmq.eventloop.zmqstream import ZMQStream  # noqa: E402
+
+VERSION = "7.4.0"
+
+#: Where, and the name of what is used there.
+PARTS: tuple[tuple[object, str], ...] = (
+    (ipkernel_module, "_accepts_parameters"),
+    (kernelbase_module, "_accepts_parameters"),
+    (IPythonKernel, "_supports_kernel_subshells"),
+    (IPythonKernel, "_execute_sleep"),
+    (IPythonKernel, "_aborting"),
+    (IPythonKernel, "_topic"),
+    (IPythonKernel, "_publish_status"),
+    (IPythonKernel, "dispatch_shell"),
+    (IPythonKernel, "pre_handler_hook"),
+    (IPythonKernel, "post_handler_hook"),
+    (IPKernelApp, "patch_io"),
+    (IPKernelApp, "init_pdb"),
+    (Session, "digest_history"),
+    (Session, "message_count"),
+    (ZMQDisplayPublisher, "pub_socket"),
+    (ZMQShellDisplayHook, "pub_socket"),
+    (ZMQInteractiveShell, "init_environment"),
+)
+#: Set by a kernel's ``__init__``, so not to be seen on the class.
+INSTANCE_PARTS = ("_stdout", "_stderr", "_main_asyncio_lock", "shell_handlers", "saved_sigint_handler")
+
+
+def wrong_version() -> str | None:
+    """Why this module does not fit the ipykernel that is installed; None when it does."""
+    if ipykernel.__version__ == VERSION:
+        return None
+    return f"the kernel host needs ipykernel {VERSION}, and {ipykernel.__version__} is installed"
+
+
+class _NoSubshells:
+    """Stands for the shell channel's thread, which is not there: async cells ask for its parent."""
+
+    def __init__(self) -> None:
+        self.parent_thread = threading.current_thread()
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class HostedShell(ZMQInteractiveShell):  # type: ignore[misc]
+    """IPython's shell, in which ``exit()`` ends nothing: a session is ended by who owns it."""
+
+    def ask_exit(self) -> None:
+        """Tell who asked, as ever, and go on."""
+        self.payload_manager.write_payload({"source": "ask_exit", "keepkernel": True})
+
+
+class HostedKernel(IPythonKernel):  # type: ignore[misc]
+    """IPython's kernel, without what a server without a notebook has no use for."""
+
+    shell_class = HostedShell
+    #: ``settle_request`` makes a spare the kernel of a session.
+    msg_types = [*IPythonKernel.msg_types, "settle_request"]
+    #: What it is settled by; set by whoever runs it.
+    on_settle: Callable[[Mapping[str, Any]], None]
+    gate: InterruptGate
+
+    @property
+    def _supports_kernel_subshells(self) -> bool:
+        return False
+
+    def pre_handler_hook(self) -> None:
+        """While a request is handled, SIGINT interrupts, but tears no message."""
+        self.saved_sigint_handler = signal.signal(signal.SIGINT, self.gate.on_sigint)
+
+    async def settle_request(self, stream: ZMQStream, ident: Any, parent: dict[str, Any]) -> None:
+        """Answer a ``settle_request``: status ``ok``, or ``error`` and why."""
+        try:
+            self.on_settle(parent["content"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            content = {"status": "error", "ename": type(error).__name__, "evalue": str(error)}
+        else:
+            content = {"status": "ok"}
+        self.session.send(stream, "settle_reply", content, parent, ident=ident)
+
+
+def speed_up() -> None:
+    """Look at a function's signature once, and not before every cell (0.3 ms)."""
+    original = kernelbase_module._accepts_parameters
+    looked_up: dict[tuple[Any, ...], Any] = {}
+
+    @functools.wraps(original)
+    def accepts_parameters(method: Any, names: list[str]) -> Any:
+        key = (getattr(method, "__func__", method), *names)
+        if key not in looked_up:
+            looked_up[key] = original(method, names)
+        return looked_up[key]
+
+    ipkernel_module._accepts_parameters = accepts_parameters
+
+
+def renew_session(session: Session) -> None:
+    """Make the session object of before the fork this process's own."""
+    session.session = new_id()
+    session.pid = os.getpid()
+    session.message_count = 0
+    session.digest_history = set()
+
+
+def forget_results(shell: ZMQInteractiveShell) -> None:
+    """Let a shell that has been warmed up be as new: no results, no cells, no last error."""
+    hook = shell.displayhook
+    hook._, hook.__, hook.___ = "", "", ""
+    shell.user_ns["_oh"].clear()
+    shell.execution_count = 1
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        vars(sys).pop(name, None)
+
+
+def plug_in(
+    kernel: HostedKernel,
+    *,
+    shell_stream: ZMQStream,
+    control_stream: ZMQStream,
+    control_thread: threading.Thread,
+    stdin_socket: Any,
+    publisher: Publisher,
+    output: Output,
+) -> None:
+    """Connect a kernel that was built before the fork to its sockets and streams."""
+    kernel.ident = new_id()
+    kernel.gate = publisher.gate
+    kernel.shell_stream = shell_stream
+    kernel.control_stream = control_stream
+    kernel.control_thread = control_thread
+    kernel.shell_channel_thread = _NoSubshells()
+    kernel.iopub_socket = publisher
+    kernel.stdin_socket = stdin_socket
+    kernel._stdout, kernel._stderr = output.streams["stdout"], output.streams["stderr"]
+    kernel._main_asyncio_lock = asyncio.Lock()
+    kernel._aborting = False
+    shell = kernel.shell
+    shell.displayhook.session = shell.display_pub.session = kernel.session
+    shell.displayhook.pub_socket = shell.display_pub.pub_socket = publisher
+    shell.displayhook.topic = kernel._topic("execute_result")
+
+
+def display_hook(kernel: HostedKernel, publisher: Publisher) -> ZMQDisplayHook:
+    """``sys.displayhook`` for code that runs outside of a cell."""
+    hook = ZMQDisplayHook(kernel.session, publisher)
+    hook.get_execution_count = lambda: kernel.execution_count
+    return hook
