@@ -68,14 +68,13 @@ class Hosting:
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.gather(self._opening, return_exceptions=True)
-        if self._client is None:
-            return
-        stopping = False
-        with contextlib.suppress(HostUnavailable, HostRefused, TimeoutError):
-            stopping = await self._client.stop()
-        await self._client.close()
-        if self._process is not None and stopping:
-            await self._process.ended()
+        ends = True
+        if self._client is not None:
+            with contextlib.suppress(HostUnavailable, HostRefused, TimeoutError):
+                ends = await self._client.stop()
+            await self._client.close()
+        if self._process is not None and ends:
+            await self._process.end()
 
     async def _connect(self) -> None:
         self._client = None
@@ -85,7 +84,10 @@ class Hosting:
             self._give_up(reason)
             return
         try:
-            self._client, self._process = await starting.find_or_start(self._options)
+            self._client = await starting.find(self._options.socket)
+            if self._client is None:
+                self._process = HostProcess(self._options)
+                self._client = await starting.wait_for(self._process, self._options.socket)
             await self._client.lease(self._options.grace)
             await _end_kernels_of_an_earlier_server(self._client)
         except (HostUnavailable, HostRefused, OSError, TimeoutError) as error:

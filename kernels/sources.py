@@ -19,9 +19,8 @@ from kernels.runtime.process import Launcher, ProvisionedLauncher
 from kernels.runtime.spares import Spares
 from kernels.runtime.starters import FreshStarter, SpareStarter, Starter
 
-#: Seconds for which kernels go on when their server is gone without a word. Nobody could find them
-#: again, so it is only so long that a server which hangs for a moment loses nothing.
-ORPHAN_GRACE = 10.0
+#: Seconds for which kernels go on when their server is gone without a word: nobody finds them again.
+ORPHAN_GRACE = 0.0
 #: Run in every spare, so that its first cell is not its first.
 WARM_UP = "None"
 #: Run silently in every Python kernel that the host has not made. SIGINT does not wake an event loop

@@ -17,7 +17,7 @@ need_python() {
 # setup FILE…: the requirements in FILE and all that it includes.
 setup() {
     local python="${PYTHON:-python3}" wanted stamp=".venv/.installed-$1"
-    wanted="$(cat requirements*.txt pyproject.toml | cksum) $1"
+    wanted="$(cat requirements*.txt pyproject.toml 2>/dev/null | cksum || true) $1"
     if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && [ -x .venv/bin/python ]; then
         return
     fi

@@ -11,6 +11,7 @@ import functools
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from typing import IO
 
 from kernels.environment import kernel_environment
 from kernels.host import linux
+
+log = logging.getLogger("kernels.host")
 
 #: Exit codes: another host holds the lock; the kernel host cannot work here.
 ALREADY_SERVED = 3
@@ -33,12 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     _drop_secrets()
     os.umask(0o077)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    _log_to_stderr()
     options.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _lock(options.socket.with_suffix(".lock"))
     if lock is None:
         print(f"kernel host: another one serves {options.socket}", file=sys.stderr)
         return ALREADY_SERVED
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until it serves
     try:
         return _serve(options)
     finally:
@@ -68,7 +72,7 @@ def _serve(options: argparse.Namespace) -> int:
     except LeavesThread as error:
         start_over_without(error.module)
     for module, why in preloaded.left_out.items():
-        logging.warning("%s is not preloaded: %s", module, why)
+        log.warning("%s is not preloaded: %s", module, why)
     with _listen(options.socket) as listener:
         host = Host(listener, functools.partial(Nursery, app), options.grace)
         host.preloaded = preloaded
@@ -77,7 +81,7 @@ def _serve(options: argparse.Namespace) -> int:
         gc.collect()
         gc.disable()
         gc.freeze()
-        logging.info("serving %s, preloaded: %s", options.socket, ", ".join(preloaded.modules))
+        log.info("serving %s, preloaded: %s", options.socket, ", ".join(preloaded.modules))
         host.serve()
     return 0
 
@@ -109,6 +113,15 @@ def _names(text: str) -> tuple[str, ...]:
 def _reason(text: str) -> tuple[str, str]:
     module, _, why = text.partition("=")
     return module, why
+
+
+def _log_to_stderr() -> None:
+    """The host's own log: a handler at the root would be every kernel's too."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
 
 
 def _drop_secrets() -> None:

@@ -80,8 +80,10 @@ class HostClient:
         self._deaths[order.kernel] = asyncio.get_running_loop().create_future()
         try:
             answer = await self._ask(order.as_message())
-        except BaseException:
-            # Nobody waits for it any more: should it start, it is not wanted.
+        except (HostRefused, HostUnavailable):
+            self._deaths.pop(order.kernel, None)
+            raise
+        except asyncio.CancelledError:  # Nobody waits for it any more.
             self._deaths.pop(order.kernel, None)
             self._tell({"op": "signal", "kernel": order.kernel, "signal": 9})
             raise
@@ -154,6 +156,8 @@ class HostClient:
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
         try:
+            if self.gone.is_set():
+                raise HostUnavailable("the kernel host has ended")
             self._tell({"id": number} | message)
             content = await answer
         finally:
@@ -163,9 +167,8 @@ class HostClient:
         return content
 
     def _tell(self, message: dict[str, Any]) -> None:
-        if self.gone.is_set():
-            raise HostUnavailable("the kernel host has ended")
-        self._writer.write(encode(message))
+        if not self.gone.is_set():
+            self._writer.write(encode(message))
 
     async def _read(self) -> None:
         try:
@@ -183,7 +186,7 @@ class HostClient:
             if death is not None and not death.done():
                 death.set_result(Certificate.from_message(message))
             return
-        answer = self._answers.get(int(message.get("id", 0)))
+        answer = self._answers.get(message.get("id", 0))
         if answer is not None and not answer.done():
             answer.set_result(message)
 

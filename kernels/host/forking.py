@@ -118,5 +118,3 @@ def _report(ready: int, error: BaseException) -> None:
         os.write(ready, f"{type(error).__name__}: {error}".encode()[:4_000])
     except OSError:
         return  # It was ready before: whoever waited has been told.
-
-

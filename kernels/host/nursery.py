@@ -8,6 +8,7 @@ import signal
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from kernels.host import linux
 from kernels.host.child.kernel_app import KernelApp
@@ -16,6 +17,8 @@ from kernels.host.protocol import Certificate, StartOrder
 
 #: Bytes of a kernel's own stderr that are kept.
 STDERR_KEPT = 4_000
+#: Sockets of a kernel, numbered from 1.
+CHANNELS = 5
 #: Deaths that are remembered for who was not connected.
 DEATHS_KEPT = 256
 
@@ -32,6 +35,7 @@ class Child:
     pid: int
     #: In ticks since boot; with the pid, who it is.
     started: int
+    connection_file: Path
     stderr: int
     #: What was read of stderr so far; of a forked kernel nothing, as it reads that itself.
     tail: bytes = field(default=b"", repr=False)
@@ -69,7 +73,8 @@ class Nursery:
             on_start(f"no process could be started: {error}")
             return
         started = linux.start_time(forked.pid) or 0
-        child = Child(order.kernel, forked.pid, started, forked.stderr)
+        file = Path(order.connection_file)
+        child = Child(order.kernel, forked.pid, started, file, forked.stderr)
         self._children[order.kernel] = self._by_pid[child.pid] = child
         self._starting[order.kernel] = forked.ready, on_start
         self._selector.register(
@@ -170,6 +175,7 @@ class Nursery:
             peak_memory=peak_memory,
             stderr=self._last_words(child),
         )
+        _remove_files(child.connection_file)
         if child.kernel in self._starting:
             self._hear(child, self._starting[child.kernel][0], forks=True)
         if child.kernel in self._starting:
@@ -188,6 +194,13 @@ class Nursery:
             pass  # An orphan still holds the other end.
         os.close(child.stderr)
         return child.tail.decode("utf-8", "replace").strip()
+
+
+def _remove_files(connection_file: Path) -> None:
+    """A kernel that was killed leaves its sockets; its server may not be there to remove them."""
+    sockets = (f"{connection_file.with_suffix('')}-ipc-{n}" for n in range(1, CHANNELS + 1))
+    for path in (connection_file, *map(Path, sockets)):
+        path.unlink(missing_ok=True)
 
 
 def _kill(pid: int) -> None:

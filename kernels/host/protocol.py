@@ -4,7 +4,8 @@ A frame is four bytes, its length in network order, and that many bytes of JSON:
 longer than ``LONGEST`` and anything that is no object end the connection.
 
 The host greets with ``{"protocol": 1, "pid": …, "preloaded": […], "left_out": {module: why}}``.
-After that the server asks and the host answers, in any order, by ``id``::
+After that the server asks and the host answers, in any order, by ``id``; what comes without one is
+done and not answered::
 
     -> {"id": 1, "op": "start", "kernel": "…", "argv": […], "fork": true, "connection_file": "…",
         "workplace": {"environment": {…}, "working_dir": "…", "limits": {…}}}

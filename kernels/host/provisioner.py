@@ -116,7 +116,12 @@ class HostProvisioner(LocalProvisioner):
     async def get_provisioner_info(self) -> dict[str, Any]:
         """All that another process needs to find the kernel again."""
         info = await super().get_provisioner_info()
-        mine = {"forked": self.forked, "host_socket": self.host_socket, "started": self._started, "kernel": self._kernel}
+        mine = {
+            "forked": self.forked,
+            "host_socket": self.host_socket,
+            "started": self._started,
+            "kernel": self._kernel,
+        }
         return info | mine
 
     async def load_provisioner_info(self, provisioner_info: dict[str, Any]) -> None:

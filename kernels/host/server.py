@@ -118,9 +118,7 @@ class Host:
         peer = _Peer(connection)
         self._peers.append(peer)
         self._selector.register(connection, selectors.EVENT_READ, peer)
-        self._send(
-            peer, {"protocol": VERSION, "pid": os.getpid()} | self.preloaded.as_mapping()
-        )
+        self._send(peer, {"protocol": VERSION, "pid": os.getpid()} | self.preloaded.as_mapping())
 
     def _attend(self, peer: _Peer, events: int) -> None:
         if events & selectors.EVENT_WRITE:
@@ -152,7 +150,7 @@ class Host:
             answer = handler(peer, message)
         except (KeyError, ValueError, TypeError) as error:
             raise ProtocolError(f"{message.get('op')!r} with a bad {error}") from error
-        if answer is not None:
+        if answer is not None and "id" in message:
             self._send(peer, {"id": message.get("id")} | answer)
 
     def _send(self, peer: _Peer, message: dict[str, Any]) -> None:

@@ -1,11 +1,10 @@
-"""Find the kernel host at a socket, or start one."""
+"""Find the kernel host at a socket, and start one where there is none."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,8 @@ START_LIMIT = 120.0
 LOOK_AGAIN_AFTER = 0.02
 #: Seconds after which a start that goes on is worth a word.
 SLOW = 2.0
+#: Seconds for whoever has started a host to take a lease on it.
+FIRST_LEASE = 60.0
 #: Seconds for a host that was told to stop to be gone.
 STOP_LIMIT = 10.0
 #: Of a host that did not start: the characters of its log that say why.
@@ -45,23 +46,24 @@ class HostOptions:
     socket: Path
     preload: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)
-    #: Seconds for which it and its kernels outlive the last server.
+    #: Seconds for which it and its kernels outlive the connection of a server.
     grace: float
 
     @property
     def command(self) -> list[str]:
         """The command line."""
         preload = ",".join(self.preload)
-        options = ["--socket", str(self.socket), "--grace", f"{self.grace:g}"]
-        return [sys.executable, "-m", "kernels.host", *options, "--preload", preload]
+        options = ["--socket", str(self.socket), "--preload", preload]
+        return [sys.executable, "-m", "kernels.host", *options, "--grace", f"{FIRST_LEASE:g}"]
 
 
 class HostProcess:
     """A host that this process has started; it lives in a session of its own, and may outlive it."""
 
     def __init__(self, options: HostOptions) -> None:
+        options.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._log = options.socket.with_suffix(".log")
-        with self._log.open("w") as output:
+        with self._log.open("a") as output:
             self._process = subprocess.Popen(
                 options.command,
                 env=dict(options.environment),
@@ -84,31 +86,33 @@ class HostProcess:
         except OSError:
             return ""
 
-    async def ended(self) -> None:
-        """Return when it has ended; it is killed if that takes too long."""
+    async def end(self) -> None:
+        """Have it end its kernels and itself, and return when it is gone."""
         try:
             async with asyncio.timeout(STOP_LIMIT):
+                if self.exit_code is None:
+                    self._process.terminate()
                 while self.exit_code is None:  # noqa: ASYNC110 - it has no event
                     await asyncio.sleep(LOOK_AGAIN_AFTER)
         except TimeoutError:
             log.error("the kernel host did not stop, and is killed")
-            self._process.send_signal(signal.SIGKILL)
+            self._process.kill()
             await asyncio.to_thread(self._process.wait)
 
 
-async def find_or_start(options: HostOptions) -> tuple[HostClient, HostProcess | None]:
-    """A connection to the host at the socket, and its process if it had to be started.
+async def find(socket: Path) -> HostClient | None:
+    """A connection to the host at a socket; None when nobody answers there."""
+    try:
+        return await HostClient.connect(socket)
+    except (OSError, TimeoutError):
+        return None
 
-    Raises :class:`HostUnavailable`.
-    """
-    options.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    client = await _try_to_connect(options.socket)
-    if client is not None:
-        return client, None
-    process = HostProcess(options)
+
+async def wait_for(process: HostProcess, socket: Path) -> HostClient:
+    """A connection to a host that was just started; raises :class:`HostUnavailable`."""
     try:
         async with asyncio.timeout(START_LIMIT):
-            return await _wait_for(process, options.socket), process
+            return await _wait_for(process, socket)
     except TimeoutError:
         raise HostUnavailable(f"the kernel host was not ready within {START_LIMIT:g} s") from None
 
@@ -117,7 +121,7 @@ async def _wait_for(process: HostProcess, socket: Path) -> HostClient:
     loop = asyncio.get_running_loop()
     word_at = loop.time() + SLOW
     while True:
-        client = await _try_to_connect(socket)
+        client = await find(socket)
         if client is not None:
             return client
         if process.exit_code not in (None, ALREADY_SERVED):
@@ -126,10 +130,3 @@ async def _wait_for(process: HostProcess, socket: Path) -> HostClient:
             log.info("the kernel host is still preloading")
             word_at = loop.time() + SLOW
         await asyncio.sleep(LOOK_AGAIN_AFTER)
-
-
-async def _try_to_connect(socket: Path) -> HostClient | None:
-    try:
-        return await HostClient.connect(socket)
-    except (OSError, TimeoutError):
-        return None

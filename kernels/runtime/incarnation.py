@@ -157,9 +157,7 @@ class Incarnation:
                 reply.set_result(message)
 
         content = dict(workplace)
-        msg_id = await self.connection.request(
-            Channel.SHELL, "settle_request", content, on_message
-        )
+        msg_id = await self.connection.request(Channel.SHELL, "settle_request", content, on_message)
         try:
             said = (await reply).content
         finally:

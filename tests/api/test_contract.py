@@ -53,7 +53,7 @@ async def test_the_health_is_ok_and_counts_the_kernels(api: Api) -> None:
     await api.create()
     health = await api.get("/health")
     assert health.keys() == {
-        "status", "service", "version", "database", "host", "isolation", "kernels",
+        "status", "service", "version", "database", "host", "isolation", "kernels", "spares",
     }  # fmt: skip
     assert (health["status"], health["version"], health["kernels"]) == ("ok", __version__, 1)
     assert health["database"] in ("sqlite: ok", "postgresql: ok")

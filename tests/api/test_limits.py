@@ -6,7 +6,6 @@ import asyncio
 
 import httpx
 
-from kernels.manager import WAKE_ON_SIGNAL
 from tests.api.conftest import Api, OpenApi, answered, soon
 from tests.scripted_cell import Gate, raises
 from tests.scripted_kernel import Start
@@ -156,7 +155,7 @@ async def test_who_comes_first_is_served_first_and_is_told_how_long_it_waited(ap
 
 async def test_the_startup_code_runs_in_every_new_process(open_api: OpenApi) -> None:
     async with open_api(startup_code="import numpy as np") as api:
-        prepared = [WAKE_ON_SIGNAL, "import numpy as np"]
+        prepared = ["import numpy as np"]
         result = await api.run("demo", "1+1")
         assert result["execution_count"] == 1
         await api.post("/kernels/demo/restart")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +12,8 @@ import pytest
 
 from tests.server import Server, running_server
 
+#: Kernels that wait for a session, if the settings do not say otherwise.
+SPARES = 2
 #: Seconds for a condition that follows from what was done to come true.
 SOON = 10.0
 
@@ -25,25 +26,28 @@ def eventually(condition: Callable[[], bool], limit: float = SOON) -> None:
         time.sleep(0.01)
 
 
+def kernel_processes(server: Server, client: httpx.Client) -> int:
+    """How many kernels run, those that wait for a session left out."""
+    [host] = psutil.Process(server.process.pid).children()
+    return len(host.children()) - int(client.get("/health").json()["spares"])
+
+
 class Leftovers:
     """What a server holds while it has no kernel: any more than that is left over."""
 
     def __init__(self, server: Server) -> None:
         self._process = psutil.Process(server.process.pid)
         self._runtime_dir = server.runtime_dir
-        self._descriptors = self._process.num_fds()
+        self._allowed = self._held()
 
-    def children(self) -> list[psutil.Process]:
-        """Processes that it started and that are there."""
-        return self._process.children(recursive=True)
-
-    def files(self) -> list[Path]:
-        """Connection files and sockets."""
-        return sorted(self._runtime_dir.iterdir())
+    def _held(self) -> tuple[int, int, int]:
+        """Processes that it started, the kernel host among them; files; descriptors."""
+        processes = len(self._process.children(recursive=True))
+        return processes, len(list(self._runtime_dir.iterdir())), self._process.num_fds()
 
     def none(self) -> bool:
         """Whether nothing is left over."""
-        return not (self.children() or self.files() or self._process.num_fds() > self._descriptors)
+        return all(now <= most for now, most in zip(self._held(), self._allowed, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +64,7 @@ def running(settings: dict[str, str]) -> Iterator[tuple[Server, Leftovers]]:
             client.post("/sessions/first/execute", json={"code": "1"}).raise_for_status()
             client.get("/executions").raise_for_status()
             client.delete("/kernels").raise_for_status()
-            client.get("/health").raise_for_status()
+            eventually(lambda: client.get("/health").json()["spares"] == SPARES)
         yield server, Leftovers(server)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-import psutil
 
-from tests.live.conftest import Run
+from tests.live.conftest import Run, eventually, kernel_processes
 from tests.server import Server
 
 MANY = 32
@@ -23,7 +22,7 @@ def test_32_first_calls_to_one_name_start_one_kernel(
     assert len({result["return_value"] for result in results}) == 1
     assert sorted(result["execution_count"] for result in results) == list(range(1, MANY + 1))
     assert len(client.get("/kernels").json()["kernels"]) == 1
-    assert len(psutil.Process(server.process.pid).children()) == 1
+    eventually(lambda: kernel_processes(server, client) == 1)
 
 
 def test_32_first_calls_to_32_names_start_32_kernels(client: httpx.Client, run: Run) -> None:

@@ -63,7 +63,13 @@ PARTS: tuple[tuple[object, str], ...] = (
     (ZMQInteractiveShell, "init_environment"),
 )
 #: Set by a kernel's ``__init__``, so not to be seen on the class.
-INSTANCE_PARTS = ("_stdout", "_stderr", "_main_asyncio_lock", "shell_handlers", "saved_sigint_handler")
+INSTANCE_PARTS = (
+    "_stdout",
+    "_stderr",
+    "_main_asyncio_lock",
+    "shell_handlers",
+    "saved_sigint_handler",
+)
 
 
 def wrong_version() -> str | None:

@@ -18,7 +18,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,7 +82,8 @@ class KernelApp(parts.IPKernelApp):  # type: ignore[misc]
 
     def _warm_up(self) -> None:
         shell = self.kernel.shell
-        before = dict(shell.user_ns)
+        names = shell.user_ns, shell.user_ns_hidden
+        before = [dict(namespace) for namespace in names]
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         with _nothing_shown():
@@ -92,9 +92,9 @@ class KernelApp(parts.IPKernelApp):  # type: ignore[misc]
                 loop.run_until_complete(shell.run_cell_async(cell, transformed_cell=code))
         loop.close()
         asyncio.set_event_loop(None)
-        for name in shell.user_ns.keys() - before.keys():
-            del shell.user_ns[name]
-        shell.user_ns.update(before)
+        for namespace, was in zip(names, before, strict=True):
+            namespace.clear()
+            namespace.update(was)
         parts.forget_results(shell)
         self._warm_up_session()
 

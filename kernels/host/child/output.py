@@ -73,7 +73,7 @@ class Output:
 
     def flush(self) -> bool:
         """Send all that was written; whether there was anything."""
-        if self._in_child or not (self._chunks or self._ready.poll(0)):
+        if self._in_child:
             return False
         with self._publisher.gate, self._publisher.lock:
             self._take_captured()
