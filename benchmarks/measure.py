@@ -1,61 +1,62 @@
-"""What all workloads need: a lean HTTP client, a clock, and figures of a series."""
+"""What all workloads need: a clock, turns, and figures of a series."""
 
 from __future__ import annotations
 
-import http.client
-import json
+import math
 import statistics
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: Seconds for any one answer.
-LIMIT = 60.0
+from benchmarks.peers.session import FAILURES
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A series of times, in milliseconds."""
+    """A series of calls: the times of those that were answered, in milliseconds."""
 
     count: int
     p50: float
     p95: float
+    failed: int = 0
 
     @classmethod
-    def of(cls, seconds: Sequence[float]) -> Figures:
-        """The figures of a series of seconds."""
-        p95 = statistics.quantiles(seconds, n=20)[-1] if len(seconds) > 1 else seconds[0]
-        return cls(len(seconds), statistics.median(seconds) * 1e3, p95 * 1e3)
+    def of(cls, seconds: Sequence[float], failed: int = 0) -> Figures:
+        """The figures of a series of seconds; not-a-number if nothing was answered."""
+        if not seconds:
+            return cls(0, math.nan, math.nan, failed)
+        p50 = p95 = statistics.median(seconds)
+        if len(seconds) > 1:
+            # Inclusive: of a dozen, the other method gives more than the slowest took.
+            p95 = statistics.quantiles(seconds, n=20, method="inclusive")[-1]
+        return cls(len(seconds), p50 * 1e3, p95 * 1e3, failed)
 
 
-class Caller:
-    """One kept-alive connection to a KernelBox API."""
+class Series:
+    """Calls of one contestant. One that fails is told, counted, and has no time."""
 
-    def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT)
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.seconds: list[float] = []
+        self.failed = 0
 
-    def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """One request; raises unless it is answered by a 2xx."""
-        payload = None if body is None else json.dumps(body)
-        headers = {"Content-Type": "application/json"} if payload else {}
-        self._connection.request(method, path, payload, headers)
-        response = self._connection.getresponse()
-        content = response.read()
-        if not 200 <= response.status < 300:
-            raise RuntimeError(f"{method} {path}: {response.status} {content[:200]!r}")
-        return json.loads(content)
+    def call(self, work: Callable[[], Any]) -> bool:
+        """Time one; returns whether it was answered."""
+        try:
+            self.seconds.append(timed(work))
+        except FAILURES as error:
+            self.failed += 1
+            print(f"{self._name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            return False
+        return True
 
-    def execute(self, session: str, code: str) -> dict[str, Any]:
-        """Run code in a session."""
-        result: dict[str, Any] = self.request(
-            "POST", f"/sessions/{session}/execute", {"code": code}
-        )
-        return result
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+def figures(series: Sequence[Series]) -> Figures:
+    """The figures of several series together."""
+    seconds = [took for one in series for took in one.seconds]
+    return Figures.of(seconds, sum(one.failed for one in series))
 
 
 def timed(work: Callable[[], Any]) -> float:
@@ -66,13 +67,26 @@ def timed(work: Callable[[], Any]) -> float:
 
 
 def in_turns(
-    contestants: dict[str, Callable[[], Any]], rounds: int, warm_up: int = 0
+    contestants: Mapping[str, Callable[[], Any]],
+    rounds: int,
+    warm_up: int = 0,
+    pause: float = 0.0,
 ) -> dict[str, Figures]:
-    """Time each contestant once a round: what disturbs the machine disturbs them alike."""
-    took: dict[str, list[float]] = {name: [] for name in contestants}
-    for number in range(warm_up + rounds):
-        for name, work in contestants.items():
-            seconds = timed(work)
-            if number >= warm_up:
-                took[name].append(seconds)
-    return {name: Figures.of(seconds) for name, seconds in took.items()}
+    """Time each contestant once a round: what disturbs the machine disturbs them alike.
+
+    ``pause`` seconds before each turn, for what a server still does after an answer.
+    """
+    for _ in range(warm_up):
+        _round(contestants, {name: Series(name) for name in contestants}, pause)
+    series = {name: Series(name) for name in contestants}
+    for _ in range(rounds):
+        _round(contestants, series, pause)
+    return {name: figures([one]) for name, one in series.items()}
+
+
+def _round(
+    contestants: Mapping[str, Callable[[], Any]], series: Mapping[str, Series], pause: float
+) -> None:
+    for name, work in contestants.items():
+        time.sleep(pause)
+        series[name].call(work)

@@ -1,25 +1,66 @@
-"""Warm ``1+1``: by HTTP here, by HTTP in the original, by a raw client on an equal kernel."""
+"""Warm ``1+1``: a call to a session that is open, and what nobody can be faster than."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
 
 from benchmarks.measure import Figures, in_turns
-from benchmarks.peers import original, ours, raw_client
+from benchmarks.peers import bare_asgi, ours, raw_zmq
+from benchmarks.peers.field import CONTESTANTS, FLOORS, WITH_QUICK_ACK
+from benchmarks.peers.session import Serving, Session
+from benchmarks.workload import Options, Panel, latency_lines, latency_summary, medians
 
 ROUNDS = 300
 WARM_UP = 30
 
 
-def measure(rounds: int = ROUNDS) -> dict[str, Figures]:
-    """Calls in turns, each to a session that is warm."""
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """Times of a call."""
+
+    title: ClassVar[str] = "Warm `1+1`"
+    figures: dict[str, Figures]
+
+    @property
+    def over_floor(self) -> float:
+        """Milliseconds that our HTTP call takes beyond the kernel's own time."""
+        return self.figures[ours.NAME].p50 - self.figures[raw_zmq.NAME].p50
+
+    def summary(self) -> dict[str, str]:
+        """Each contestant's times."""
+        return latency_summary(self.figures)
+
+    def lines(self) -> list[str]:
+        """All times, and ours over the floor."""
+        floors = {raw_zmq.NAME: "floor: no server", bare_asgi.NAME: "floor: no kernel"}
+        return [
+            *latency_lines(self.figures, floors),
+            "",
+            f"Our HTTP call takes {self.over_floor:.1f} ms longer than {raw_zmq.NAME}.",
+        ]
+
+    def panel(self) -> Panel:
+        """The medians."""
+        return Panel("warm 1+1, p50 ms", medians(self.figures))
+
+
+def measure(options: Options) -> Warm:
+    """Calls in turns, each to a server and a session of its own."""
+    servings = CONTESTANTS | WITH_QUICK_ACK | FLOORS
     with contextlib.ExitStack() as stack:
-        own = ours.caller(stack.enter_context(ours.serving()))
-        theirs = original.caller(stack.enter_context(original.serving()))
-        client = stack.enter_context(raw_client.kernel())
-        contestants = {
-            ours.NAME: lambda: own.execute("warm", "1+1"),
-            raw_client.NAME: lambda: raw_client.execute(client, "1+1"),
-            original.NAME: lambda: theirs.execute("warm", "1+1"),
-        }
-        return in_turns(contestants, rounds, WARM_UP)
+        calls = {name: _call(stack, serving) for name, serving in servings.items()}
+        return Warm(in_turns(calls, options.rounds or ROUNDS, WARM_UP))
+
+
+def _call(stack: contextlib.ExitStack, serving: Serving) -> Callable[[], None]:
+    opened = stack.enter_context(serving())
+    return partial(one_plus_one, stack.enter_context(opened("warm")))
+
+
+def one_plus_one(session: Session) -> None:
+    """One call, whose answer is looked at."""
+    assert session.execute("1+1").value == "2"

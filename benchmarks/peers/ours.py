@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from benchmarks.measure import Caller
+from benchmarks.peers.http_session import sessions
+from benchmarks.peers.session import Open
 from tests.server import running_server
 
 NAME = "KernelBox on Django"
 
 
 @contextlib.contextmanager
-def serving(settings: dict[str, str] | None = None) -> Iterator[int]:
-    """Start it; yields its port."""
+def serving(settings: Mapping[str, str] | None = None) -> Iterator[Open]:
+    """Start it."""
     with running_server(settings) as server:
-        yield server.port
-
-
-def caller(port: int) -> Caller:
-    """A client for it."""
-    return Caller(port)
+        yield sessions(server.port)

@@ -14,6 +14,11 @@ from kernels.host import linux
 
 #: Where nothing is said, what data analysis imports; passed over where it is not installed.
 DEFAULT = ("numpy", "pandas", "matplotlib.pyplot")
+#: What comes along with a module: parts of it that are imported when they are first used.
+ALONG = {
+    "pandas": ("pandas.io.formats.html", "pandas.io.formats.string"),
+    "matplotlib.pyplot": ("matplotlib_inline.backend_inline", "PIL.PngImagePlugin"),
+}
 #: Libraries for linear algebra start threads when they are imported, unless told otherwise.
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 #: Seconds for threads that end by themselves to have ended.
@@ -52,7 +57,8 @@ def preload(names: Iterable[str], left_out: dict[str, str]) -> Preloaded:
         if name in left_out:
             continue
         try:
-            importlib.import_module(name)
+            for module in (name, *ALONG.get(name, ())):
+                importlib.import_module(module)
         except Exception as error:  # noqa: BLE001 - a module may raise anything
             if not (name in DEFAULT and isinstance(error, ModuleNotFoundError)):
                 left_out[name] = f"{type(error).__name__}: {error}"

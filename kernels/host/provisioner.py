@@ -41,7 +41,10 @@ class HostProvisioner(LocalProvisioner):
 
     #: Whether it is a fork of the host, which runs by the time that it is launched.
     forked = False
-    #: Its name at the host, and its process; with the start time, who that is.
+    #: Its process, and its name at the host; with the start time, who that is.
+    pid: int | None = None  # type: ignore[assignment]
+    pgid: int | None = None  # type: ignore[assignment]
+    cwd: str | None = None  # type: ignore[assignment]
     _kernel = ""
     _started = 0
 
@@ -67,7 +70,7 @@ class HostProvisioner(LocalProvisioner):
             kernel=self._kernel,
             argv=tuple(cmd),
             fork=self.forked,
-            connection_file=str(self.parent.connection_file),
+            connection_file=self._connection_file(),
             workplace=workplace,
         )
         try:
@@ -134,6 +137,11 @@ class HostProvisioner(LocalProvisioner):
         living = (await self._client.kernels()).get(self._kernel)
         if living is None or (living.pid, living.started) != (self.pid, self._started):
             self._kernel = ""
+
+    def _connection_file(self) -> str:
+        if self.parent is None:
+            raise RuntimeError("A kernel of the host needs a kernel manager.")
+        return str(self.parent.connection_file)
 
     def _client_death(self) -> asyncio.Future[Certificate] | None:
         client = clients.connected(Path(self.host_socket))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,4 +59,3 @@ class Workplace:
             hard = resource.getrlimit(LIMITS[name])[1]
             most = value if hard == resource.RLIM_INFINITY else min(value, hard)
             resource.setrlimit(LIMITS[name], (most, most))
-        sys.path_importer_cache.clear()

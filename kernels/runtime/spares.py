@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -76,9 +77,9 @@ class Spares:
             else:
                 pause = FIRST_PAUSE
                 self._ready.append(spare)
-                spare.death.add_done_callback(lambda _, spare=spare: self._on_death(spare))
+                spare.death.add_done_callback(functools.partial(self._on_death, spare))
 
-    def _on_death(self, spare: Incarnation) -> None:
+    def _on_death(self, spare: Incarnation, _: object) -> None:
         """A spare that dies is never handed out; another one is made."""
         with contextlib.suppress(ValueError):  # It was handed out before.
             self._ready.remove(spare)

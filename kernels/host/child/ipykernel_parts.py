@@ -30,9 +30,9 @@ def without_debugger() -> None:
 
 without_debugger()
 
-import ipykernel  # noqa: E402
 import ipykernel.ipkernel as ipkernel_module  # noqa: E402
 import ipykernel.kernelbase as kernelbase_module  # noqa: E402
+from ipykernel._version import __version__ as installed  # noqa: E402
 from ipykernel.displayhook import ZMQDisplayHook, ZMQShellDisplayHook  # noqa: E402
 from ipykernel.ipkernel import IPythonKernel  # noqa: E402
 from ipykernel.kernelapp import IPKernelApp  # noqa: E402
@@ -74,12 +74,12 @@ INSTANCE_PARTS = (
 
 def wrong_version() -> str | None:
     """Why this module does not fit the ipykernel that is installed; None when it does."""
-    if ipykernel.__version__ == VERSION:
+    if installed == VERSION:
         return None
-    return f"the kernel host needs ipykernel {VERSION}, and {ipykernel.__version__} is installed"
+    return f"the kernel host needs ipykernel {VERSION}, and {installed} is installed"
 
 
-class _NoSubshells:
+class NoSubshells:
     """Stands for the shell channel's thread, which is not there: async cells ask for its parent."""
 
     def __init__(self) -> None:
@@ -89,15 +89,16 @@ class _NoSubshells:
         return False
 
 
-class HostedShell(ZMQInteractiveShell):  # type: ignore[misc]
+class HostedShell(ZMQInteractiveShell):
     """IPython's shell, in which ``exit()`` ends nothing: a session is ended by who owns it."""
 
     def ask_exit(self) -> None:
         """Tell who asked, as ever, and go on."""
-        self.payload_manager.write_payload({"source": "ask_exit", "keepkernel": True})
+        if self.payload_manager is not None:
+            self.payload_manager.write_payload({"source": "ask_exit", "keepkernel": True})
 
 
-class HostedKernel(IPythonKernel):  # type: ignore[misc]
+class HostedKernel(IPythonKernel):
     """IPython's kernel, without what a server without a notebook has no use for."""
 
     shell_class = HostedShell
@@ -106,6 +107,8 @@ class HostedKernel(IPythonKernel):  # type: ignore[misc]
     #: What it is settled by; set by whoever runs it.
     on_settle: Callable[[Mapping[str, Any]], None]
     gate: InterruptGate
+    session: Session
+    shell: HostedShell
 
     @property
     def _supports_kernel_subshells(self) -> bool:
@@ -138,7 +141,7 @@ def speed_up() -> None:
             looked_up[key] = original(method, names)
         return looked_up[key]
 
-    ipkernel_module._accepts_parameters = accepts_parameters
+    setattr(ipkernel_module, "_accepts_parameters", accepts_parameters)  # noqa: B010 - private
 
 
 def renew_session(session: Session) -> None:
@@ -149,11 +152,14 @@ def renew_session(session: Session) -> None:
     session.digest_history = set()
 
 
-def forget_results(shell: ZMQInteractiveShell) -> None:
-    """Let a shell that has been warmed up be as new: no results, no cells, no last error."""
-    hook = shell.displayhook
+def forget_cells(shell: ZMQInteractiveShell) -> None:
+    """Let a shell that has been used be as new: no cells, no results, no last error."""
+    hook: Any = shell.displayhook
+    history: Any = shell.history_manager
     hook._, hook.__, hook.___ = "", "", ""
-    shell.user_ns["_oh"].clear()
+    history.input_hist_parsed[:] = history.input_hist_raw[:] = [""]
+    history.output_hist.clear()
+    history._i00 = history._i = history._ii = history._iii = ""
     shell.execution_count = 1
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         vars(sys).pop(name, None)
@@ -171,17 +177,17 @@ def plug_in(
 ) -> None:
     """Connect a kernel that was built before the fork to its sockets and streams."""
     kernel.ident = new_id()
-    kernel.gate = publisher.gate
     kernel.shell_stream = shell_stream
     kernel.control_stream = control_stream
     kernel.control_thread = control_thread
-    kernel.shell_channel_thread = _NoSubshells()
+    kernel.shell_channel_thread = NoSubshells()
     kernel.iopub_socket = publisher
     kernel.stdin_socket = stdin_socket
-    kernel._stdout, kernel._stderr = output.streams["stdout"], output.streams["stderr"]
+    streams: Any = output.streams
+    kernel._stdout, kernel._stderr = streams["stdout"], streams["stderr"]
     kernel._main_asyncio_lock = asyncio.Lock()
     kernel._aborting = False
-    shell = kernel.shell
+    shell: Any = kernel.shell
     shell.displayhook.session = shell.display_pub.session = kernel.session
     shell.displayhook.pub_socket = shell.display_pub.pub_socket = publisher
     shell.displayhook.topic = kernel._topic("execute_result")
@@ -190,5 +196,5 @@ def plug_in(
 def display_hook(kernel: HostedKernel, publisher: Publisher) -> ZMQDisplayHook:
     """``sys.displayhook`` for code that runs outside of a cell."""
     hook = ZMQDisplayHook(kernel.session, publisher)
-    hook.get_execution_count = lambda: kernel.execution_count
+    setattr(hook, "get_execution_count", lambda: kernel.execution_count)  # noqa: B010 - a method
     return hook

@@ -12,18 +12,18 @@ import asyncio
 import atexit
 import contextlib
 import faulthandler
-import io
+import importlib
 import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import zmq
 from ipykernel.control import ControlThread
+from ipykernel.kernelapp import IPKernelApp
 from tornado import ioloop
 from zmq.eventloop.zmqstream import ZMQStream
 
@@ -34,22 +34,17 @@ from kernels.host.child.interrupts import InterruptGate
 from kernels.host.child.output import Output
 from kernels.host.child.publisher import Publisher
 from kernels.host.child.pump import Pump
+from kernels.host.child.warming import warm_up
 from kernels.host.workplace import Workplace
 
 #: Milliseconds for the last messages to leave when a kernel ends by itself.
 LINGER = 500
-#: Run once before the fork, so that no kernel has to import or compile what they need.
-WARM_UP = (
-    "1+1",
-    "print('x')",
-    "await __import__('asyncio').sleep(0)",
-    "def _f():\n    return 1/0\n_f()",
-    "from IPython.display import display, HTML; display(HTML('x'))",
-)
+#: Imported by the first kernel that needs them otherwise, and by each anew.
+NEEDED_SOON = ("tornado.platform.asyncio", "IPython.utils._process_posix", "pexpect")
 CHANNELS = ("shell", "stdin", "control", "iopub")
 
 
-class KernelApp(parts.IPKernelApp):  # type: ignore[misc]
+class KernelApp(IPKernelApp):
     """``ipython kernel``, to be forked."""
 
     kernel_class = parts.HostedKernel
@@ -61,47 +56,29 @@ class KernelApp(parts.IPKernelApp):  # type: ignore[misc]
         self.config.HistoryManager.enabled = False
         self.config.Kernel._execute_sleep = 0.0
         self.log_level = logging.ERROR
-        super(parts.IPKernelApp, self).initialize([])
+        self.gate = InterruptGate()
+        super(IPKernelApp, self).initialize([])
         self.init_pdb()
         self.init_path()
         self.patch_io()
         # Without one, tornado gives the root logger a handler, and basicConfig() in a cell does nothing.
         logging.getLogger("tornado").addHandler(logging.NullHandler())
         parts.speed_up()
+        for module in NEEDED_SOON:
+            importlib.import_module(module)
         self.kernel = parts.HostedKernel.instance(
             parent=self,
             session=self.session,
             profile_dir=self.profile_dir,
             log=self.log,
             user_ns=self.user_ns,
+            shell_channel_thread=parts.NoSubshells(),
         )
         self.init_shell()
         self.init_gui_pylab()
         self.init_extensions()
-        self._warm_up()
-
-    def _warm_up(self) -> None:
-        shell = self.kernel.shell
-        names = shell.user_ns, shell.user_ns_hidden
-        before = [dict(namespace) for namespace in names]
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
-        with _nothing_shown():
-            for cell in WARM_UP:
-                code = shell.transform_cell(cell)
-                loop.run_until_complete(shell.run_cell_async(cell, transformed_cell=code))
-        loop.close()
-        asyncio.set_event_loop(None)
-        for namespace, was in zip(names, before, strict=True):
-            namespace.clear()
-            namespace.update(was)
-        parts.forget_results(shell)
-        self._warm_up_session()
-
-    def _warm_up_session(self) -> None:
-        self.session.key = b"warm"
-        parts_of_message = self.session.serialize(self.session.msg("execute_request", {"code": ""}))
-        self.session.deserialize(parts_of_message[1:])
+        self.kernel.gate = self.gate
+        warm_up(self.kernel)
 
     # -- after it ---------------------------------------------------------------------------
 
@@ -116,8 +93,7 @@ class KernelApp(parts.IPKernelApp):  # type: ignore[misc]
         info = json.loads(connection_file.read_text())
         self.load_connection_info(info)
         sockets = self._bind(info)
-        gate = InterruptGate()
-        self.publisher = Publisher(sockets["iopub"], self.session, gate)
+        self.publisher = Publisher(sockets["iopub"], self.session, self.gate)
         self._redirect(stderr)
         self._plug_in(sockets)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -125,11 +101,12 @@ class KernelApp(parts.IPKernelApp):  # type: ignore[misc]
         self.kernel.start()
         self.io_loop = ioloop.IOLoop.current()
         # SIGINT does not wake a loop that waits in `await asyncio.sleep(…)` otherwise.
-        waker = self.io_loop.asyncio_loop._csock.fileno()
+        loop: Any = asyncio.get_event_loop()
+        waker = loop._csock.fileno()
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
 
     def _bind(self, info: dict[str, Any]) -> dict[str, zmq.Socket[bytes]]:
-        self.context = zmq.Context()
+        self.context = self._zmq = zmq.Context()
         separator = "-" if info["transport"] == "ipc" else ":"
         sockets = {}
         for channel in CHANNELS:
@@ -186,7 +163,8 @@ class KernelApp(parts.IPKernelApp):  # type: ignore[misc]
 
     def run_startup_files(self) -> None:
         """Run what the user's IPython profile says is to be run in every kernel."""
-        files = any(Path(self.profile_dir.startup_dir).glob("*.*py"))
+        profile = self.profile_dir
+        files = profile is not None and any(Path(profile.startup_dir).glob("*.*py"))
         if files or self.exec_lines or self.exec_files or self.code_to_run:
             self.init_code()
 
@@ -208,15 +186,4 @@ class KernelApp(parts.IPKernelApp):  # type: ignore[misc]
         self.publisher.close(LINGER)
         for socket in self._sockets.values():
             socket.close(LINGER)
-        self.context.term()
-
-
-@contextlib.contextmanager
-def _nothing_shown() -> Iterator[None]:
-    """Throw away what cells put out; nothing of it has a socket to go to yet."""
-    saved = sys.stdout, sys.stderr, sys.displayhook
-    sys.stdout = sys.stderr = io.StringIO()
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr, sys.displayhook = saved
+        self._zmq.term()

@@ -34,8 +34,7 @@ class Publisher:
     @property
     def descriptor(self) -> int:
         """Readable when :meth:`welcome_subscribers` may have something to do."""
-        descriptor: int = self._socket.getsockopt(zmq.FD)
-        return descriptor
+        return int(self._socket.getsockopt(zmq.FD))
 
     def send_multipart(self, parts: Sequence[Any], **options: Any) -> None:
         """Send one message; what a forked child of the kernel wants to send has no way out."""
@@ -49,10 +48,13 @@ class Publisher:
     def welcome_subscribers(self) -> None:
         """Tell who has subscribed that messages reach it from now on."""
         with self.gate, self.lock:
-            while not self._socket.closed and self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            while not self._socket.closed and self._has_notice():
                 notice = self._socket.recv(zmq.NOBLOCK)
                 if notice[:1] == b"\x01":
                     self._welcome(notice[1:])
+
+    def _has_notice(self) -> bool:
+        return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
     def _welcome(self, topic: bytes) -> None:
         content = {"subscription": topic.decode("utf-8", "replace")}

@@ -16,7 +16,7 @@ def renew() -> None:
     random.seed()
     multiprocessing.current_process().authkey = os.urandom(32)
     if (tempfile := sys.modules.get("tempfile")) is not None:
-        tempfile._name_sequence = None
+        setattr(tempfile, "_name_sequence", None)  # noqa: B010 - private
     if (numpy_random := sys.modules.get("numpy.random")) is not None:
         numpy_random.seed()
     if (torch := sys.modules.get("torch")) is not None:
