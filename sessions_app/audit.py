@@ -1,7 +1,7 @@
 """Writes executions to the history: one transaction for all that are at hand, before they answer.
 
 An execution costs one insert, written while the kernel works, and one update, which its answer
-waits for.
+waits for; one that ends within a few milliseconds, the insert alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import uuid
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 from itertools import islice
 
 from django.db import DatabaseError, InterfaceError, OperationalError
@@ -22,10 +23,13 @@ from kernels.database import DatabaseThread
 from kernels.runtime.errors import HistoryUnavailable
 from kernels.runtime.types import ExecutionResult
 from sessions_app.models import Execution
-from sessions_app.statements import KernelUse, Row, end_row, start_row, write, write_uses
+from sessions_app.statements import KernelUse, Row, end_row, start_row, whole_row, write, write_uses
 
 log = logging.getLogger(__name__)
 
+#: Seconds for which a start waits for its end: one that was quick is written once. It is as long as
+#: the history does not yet show an execution that runs.
+START_DELAY = 0.005
 #: Rows of one transaction; more wait for the next.
 BATCH = 200
 #: Seconds for which a batch is tried again while the database is locked or away, and between tries.
@@ -35,12 +39,20 @@ TRY_AGAIN_AFTER = 0.1
 USE_INTERVAL = 1.0
 
 
+class _Kind(Enum):
+    """What of an execution a row holds."""
+
+    START = auto()
+    END = auto()
+    WHOLE = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class _Write:
     """The values of one statement, and the future of whoever waits for the commit."""
 
     row: Row
-    is_start: bool
+    kind: _Kind
     done: asyncio.Future[None]
 
     def settle(self, error: Exception | None) -> None:
@@ -65,6 +77,8 @@ class ExecutionWriter:
         self._try_for = try_for
         self._database = DatabaseThread("execution-writer")
         self._queue: deque[_Write] = deque()
+        #: Starts that wait for their ends, and until when.
+        self._held: dict[uuid.UUID, tuple[_Write, asyncio.TimerHandle]] = {}
         self._kernel_uses: dict[uuid.UUID, KernelUse] = {}
         self._session_uses: dict[uuid.UUID, datetime] = {}
         self._uses_due_at = 0.0
@@ -80,28 +94,42 @@ class ExecutionWriter:
         self._use_of(execution).runs += 1
         if execution.session_id is not None:
             self._session_uses[execution.session_id] = execution.started_at
-        return self._put(start_row(execution), is_start=True)
+        start = _Write(start_row(execution), _Kind.START, _new_future())
+        timer = asyncio.get_running_loop().call_later(START_DELAY, self._release, execution.id)
+        self._held[execution.id] = start, timer
+        return start.done
 
     def end(self, execution: Execution, result: ExecutionResult) -> asyncio.Future[None]:
         """Write what an execution came to; resolves at its commit, as :meth:`start` does."""
         if result.attempts:
             self._use_of(execution).attempts += len(result.attempts)
-        return self._put(end_row(execution.id, result), is_start=False)
+        row = end_row(execution.id, result)
+        held = self._held.pop(execution.id, None)
+        if held is None:
+            return self._put(_Write(row, _Kind.END, _new_future()))
+        start, timer = held
+        timer.cancel()
+        return self._put(_Write(whole_row(start.row, row), _Kind.WHOLE, start.done))
 
     async def close(self) -> None:
         """Commit what is at hand and end the thread."""
         self._closing = True
+        for execution_id in [*self._held]:
+            self._release(execution_id)
         self._wake.set()
         await self._task
         await self._database.close()
 
-    def _put(self, row: Row, *, is_start: bool) -> asyncio.Future[None]:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # Whoever asked may be gone by then; a failure nobody looks at is in the log.
-        done.add_done_callback(lambda future: future.cancelled() or future.exception())
-        self._queue.append(_Write(row, is_start, done))
+    def _put(self, write: _Write) -> asyncio.Future[None]:
+        self._queue.append(write)
         self._wake.set()
-        return done
+        return write.done
+
+    def _release(self, execution_id: uuid.UUID) -> None:
+        """Write a start whose end is still to come."""
+        start, timer = self._held.pop(execution_id)
+        timer.cancel()
+        self._put(start)
 
     def _use_of(self, execution: Execution) -> KernelUse:
         use = self._kernel_uses.setdefault(execution.kernel_id, KernelUse(execution.started_at))
@@ -149,12 +177,11 @@ class ExecutionWriter:
         Returns the error for which it gave up. The writer itself outlives every error: all
         executions wait for it.
         """
-        starts = [one.row for one in batch if one.is_start]
-        ends = [one.row for one in batch if not one.is_start]
+        rows = [[one.row for one in batch if one.kind is kind] for kind in _Kind]
         give_up_at = time.monotonic() + self._try_for
         while True:
             try:
-                await self._database.run(write, starts, ends)
+                await self._database.run(write, *rows)
             except (OperationalError, InterfaceError) as error:
                 if time.monotonic() >= give_up_at:
                     log.exception("executions were not recorded", extra={"rows": len(batch)})
@@ -174,3 +201,10 @@ class ExecutionWriter:
             await self._database.run(write_uses, kernels, sessions)
         except (DatabaseError, InterfaceError):
             log.exception("last uses were not recorded", extra={"kernels": len(kernels)})
+
+
+def _new_future() -> asyncio.Future[None]:
+    """A future whose failure nobody has to look at: whoever asked may be gone, and it is in the log."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    done.add_done_callback(lambda future: future.cancelled() or future.exception())
+    return done

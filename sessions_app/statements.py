@@ -1,4 +1,5 @@
-"""The two statements of the history: an execution's start is inserted, its end updates the row.
+"""The statements of the history: an execution's start is inserted, its end updates the row; one that
+has ended before its start was written is inserted whole.
 
 Django's ``bulk_update`` costs fifteen times as much as ``executemany`` of one UPDATE, so they are
 composed here, with every value prepared by its model field. Synchronous.
@@ -23,7 +24,7 @@ from sessions_app.models import Execution, Session
 
 START_FIELDS = (
     "id", "kernel_id", "kernel_name", "session_id", "session_name", "door", "asked_by",
-    "language", "code", "status", "started_at",
+    "language", "code", "started_at", "status",
 )  # fmt: skip
 END_FIELDS = (
     "status", "output", "stderr", "return_value", "error", "outputs", "attempts",
@@ -41,6 +42,9 @@ UNTIL_THE_END: dict[str, Any] = {
     "truncated": False,
     "state_lost": False,
 }
+STARTED_FIELDS = (*START_FIELDS, *UNTIL_THE_END)
+#: The status is that of the end.
+WHOLE_FIELDS = (*START_FIELDS[:-1], *END_FIELDS)
 
 Row = tuple[Any, ...]
 
@@ -67,11 +71,17 @@ def end_row(execution_id: uuid.UUID, result: ExecutionResult) -> Row:
     return (*(values[name] for name in END_FIELDS), execution_id)
 
 
-def write(starts: Iterable[Row], ends: Iterable[Row]) -> None:
-    """Insert the starts, then write the ends, in one transaction."""
+def whole_row(start: Row, end: Row) -> Row:
+    """The values of an execution from its start to its end."""
+    return (*start[: len(START_FIELDS) - 1], *end[:-1])
+
+
+def write(starts: Iterable[Row], ends: Iterable[Row], wholes: Iterable[Row]) -> None:
+    """Insert the starts and what is whole, then write the ends, in one transaction."""
     with transaction.atomic(), connection.cursor() as cursor:
-        if inserts := _prepared((*START_FIELDS, *UNTIL_THE_END), starts):
-            cursor.executemany(_insert_sql(), inserts)
+        for fields, rows in ((STARTED_FIELDS, starts), (WHOLE_FIELDS, wholes)):
+            if inserts := _prepared(fields, rows):
+                cursor.executemany(_insert_sql(fields), inserts)
         if updates := _prepared((*END_FIELDS, "id"), ends):
             cursor.executemany(_update_sql(), updates)
 
@@ -90,8 +100,8 @@ def write_uses(kernels: dict[uuid.UUID, KernelUse], sessions: dict[uuid.UUID, da
 
 
 @functools.cache
-def _insert_sql() -> str:
-    columns = [_column(name) for name in (*START_FIELDS, *UNTIL_THE_END)]
+def _insert_sql(fields: tuple[str, ...]) -> str:
+    columns = [_column(name) for name in fields]
     marks = ", ".join(["%s"] * len(columns))
     return f"INSERT INTO {_table()} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - our own names
 

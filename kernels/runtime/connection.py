@@ -1,4 +1,4 @@
-"""One connection to one kernel: a reader for each socket, every message to whom it answers.
+"""One connection to one kernel: every message to whom it answers.
 
 ``jupyter_client``'s own clients drop the messages whose parent is not their own, so that two
 calls at once on one client lose output; here each message goes to the handler that waits for its
@@ -8,14 +8,15 @@ calls at once on one client lose output; here each message goes to the handler t
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import zmq
-import zmq.asyncio
 
+from kernels.runtime.channels import ChannelSocket
 from kernels.runtime.errors import KernelStartFailed
 from kernels.runtime.sockets import CheckedSocket
 from kernels.runtime.types import Channel
@@ -25,11 +26,6 @@ log = logging.getLogger(__name__)
 
 MessageHandler = Callable[[Channel, Message], None]
 
-#: Bytes of messages that one reader takes before the event loop gets its turn. A receive that
-#: finds a message does not suspend, so that a flood would otherwise keep the loop to itself.
-BYTES_A_TURN = 128 * 1024
-#: What a message costs besides its bytes, so that many small ones also end a turn.
-MESSAGE_OVERHEAD = 4 * 1024
 #: Milliseconds between attempts to reach a socket that the kernel has not bound yet.
 RECONNECT_INTERVAL = 20
 #: The channels that every kernel is connected to; control and stdin few are ever asked on.
@@ -46,7 +42,7 @@ class Connection:
     dropped.
     """
 
-    def __init__(self, info: ConnectionInfo, context: zmq.asyncio.Context) -> None:
+    def __init__(self, info: ConnectionInfo, context: zmq.Context[Any]) -> None:
         """Connect to the channels on which a kernel runs code; the others open when they are used.
 
         Raises FileNotFoundError while there are no sockets yet, and :class:`KernelStartFailed` if
@@ -56,16 +52,15 @@ class Connection:
         self._info = info
         self._context = context
         self._handlers: dict[str, MessageHandler] = {}
-        #: Messages that came, of any kind: a reader that stands still has read all there is.
+        #: Messages that came, of any kind: a connection that stands still has read all there is.
         self.received = 0
         #: Messages that were refused: a bad signature, or no Jupyter message at all.
         self.refused = 0
         #: Set when the kernel has said that its output reaches this connection.
         self.subscribed = asyncio.Event()
         self._identity = uuid4().hex.encode()
-        self._sockets: dict[Channel, zmq.asyncio.Socket] = {}
+        self._sockets: dict[Channel, ChannelSocket] = {}
         self._files: list[CheckedSocket] = []
-        self._readers: list[asyncio.Task[None]] = []
         try:
             for channel in AT_ONCE:
                 self._open(channel)
@@ -73,10 +68,10 @@ class Connection:
             self._close_sockets()
             raise
 
-    def _open(self, channel: Channel) -> zmq.asyncio.Socket:
+    def _open(self, channel: Channel) -> ChannelSocket:
         address = self._address(channel)
-        socket = self._context.socket(zmq.SUB if channel is Channel.IOPUB else zmq.DEALER)
-        self._sockets[channel] = socket
+        kind = zmq.SUB if channel is Channel.IOPUB else zmq.DEALER
+        socket = self._context.socket(kind, socket_class=zmq.Socket)
         socket.linger = 0
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_INTERVAL)
         if channel is Channel.IOPUB:
@@ -84,9 +79,9 @@ class Connection:
         else:
             socket.setsockopt(zmq.IDENTITY, self._identity)
         socket.connect(address)
-        reader = asyncio.create_task(self._read(channel, socket), name=f"read {channel}")
-        self._readers.append(reader)
-        return socket
+        opened = ChannelSocket(socket, functools.partial(self._deliver, channel))
+        self._sockets[channel] = opened
+        return opened
 
     def _address(self, channel: Channel) -> str:
         path = self._info.socket_path(channel)
@@ -112,36 +107,23 @@ class Connection:
         self._handlers[msg_id] = handler
         socket = self._sockets.get(channel) or self._open(channel)
         async with asyncio.timeout(SEND_LIMIT):
-            await socket.send_multipart(frames)
+            await socket.send(frames)
         return msg_id
 
     def forget(self, msg_id: str) -> None:
         """Give no more messages to the handler of ``msg_id``."""
         self._handlers.pop(msg_id, None)
 
-    async def close(self) -> None:
-        """End the readers and close the sockets; what was not sent is dropped."""
+    def close(self) -> None:
+        """Close the sockets; what was not sent is dropped."""
         self._close_sockets()
         self._handlers.clear()
-        await asyncio.gather(*self._readers, return_exceptions=True)
 
     def _close_sockets(self) -> None:
-        for reader in self._readers:
-            reader.cancel()
         for socket in self._sockets.values():
-            socket.close(0)
+            socket.close()
         while self._files:
             self._files.pop().close()
-
-    async def _read(self, channel: Channel, socket: zmq.asyncio.Socket) -> None:
-        taken = 0
-        while True:
-            frames = await socket.recv_multipart()
-            taken += MESSAGE_OVERHEAD + sum(map(len, frames))
-            self._deliver(channel, frames)
-            if taken > BYTES_A_TURN:
-                taken = 0
-                await asyncio.sleep(0)
 
     def _deliver(self, channel: Channel, frames: list[bytes]) -> None:
         self.received += 1

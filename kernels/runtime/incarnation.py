@@ -126,7 +126,7 @@ class Incarnation:
         await _cancel(self.death)
         await self._process.kill()
         if self._connection is not None:
-            await self._connection.close()
+            self._connection.close()
         await self._process.release()
 
     async def _unless_it_dies(self, work: Coroutine[Any, Any, None]) -> None:

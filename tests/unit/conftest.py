@@ -22,4 +22,4 @@ async def line(bench: Bench) -> AsyncIterator[Line]:
     """A connection to a scripted kernel that answers."""
     opened = await Line.open(bench)
     yield opened
-    await opened.connection.close()
+    opened.connection.close()

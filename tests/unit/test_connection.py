@@ -9,7 +9,8 @@ from typing import Any
 import zmq.asyncio
 from jupyter_client.session import Session
 
-from kernels.runtime.connection import BYTES_A_TURN, MESSAGE_OVERHEAD, Connection
+from kernels.runtime.channels import BYTES_A_TURN, MESSAGE_OVERHEAD
+from kernels.runtime.connection import Connection
 from kernels.runtime.readiness import wait_until_ready
 from kernels.runtime.types import Channel
 from kernels.runtime.wire import Message
@@ -158,7 +159,7 @@ async def test_two_connections_to_one_kernel_both_hear_their_own(bench: Bench, l
         await mine.until(ended)
         await theirs.until(ended)
     finally:
-        await other.connection.close()
+        other.connection.close()
     assert (mine.texts, theirs.texts) == (["a"], ["b"])
 
 
@@ -187,7 +188,7 @@ async def test_closing_leaves_no_task_and_no_open_socket(bench: Bench) -> None:
     before = asyncio.all_tasks()
     line = await Line.open(bench)
     with_kernel = bench.context.open_sockets
-    await line.connection.close()
+    line.connection.close()
     await line.kernel.kill()
     assert with_kernel == 6  # four of the kernel, two to it
     assert bench.context.open_sockets == 0
@@ -202,7 +203,7 @@ async def test_closing_leaves_no_file_descriptor() -> None:
     connection = Connection(kernel.info, context)
     await soon(wait_until_ready(connection))
     during = set(os.listdir("/proc/self/fd"))
-    await connection.close()
+    connection.close()
     await launcher.close()
     # Returns when the last socket is gone from ZMQ's own threads too.
     await soon(asyncio.to_thread(context.term))
@@ -212,6 +213,6 @@ async def test_closing_leaves_no_file_descriptor() -> None:
 
 async def test_closing_twice_does_no_harm(bench: Bench) -> None:
     line = await Line.open(bench)
-    await line.connection.close()
-    await line.connection.close()
+    line.connection.close()
+    line.connection.close()
     assert not line.kernel.ended

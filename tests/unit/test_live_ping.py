@@ -46,4 +46,4 @@ async def test_a_kernel_that_dies_while_it_is_asked_is_not_alive_and_it_is_said_
     await soon(gate.entered.wait())
     asyncio.get_running_loop().call_later(0.05, bench.processes[0].die)
     assert not await soon(kernel.ping(), PING_LIMIT / 2)
-    await other.connection.close()
+    other.connection.close()

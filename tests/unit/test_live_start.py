@@ -162,4 +162,4 @@ async def test_a_kernel_can_be_reached_by_a_second_connection(bench: Bench) -> N
     try:
         assert (await run(kernel, "1+1")).return_value == "2"
     finally:
-        await other.close()
+        other.close()

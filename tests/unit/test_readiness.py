@@ -17,7 +17,7 @@ async def test_a_kernel_that_answers_on_both_channels_is_ready_at_once(bench: Be
     begun = asyncio.get_running_loop().time()
     await soon(wait_until_ready(line.connection))
     assert asyncio.get_running_loop().time() - begun < NUDGE_INTERVAL
-    await line.connection.close()
+    line.connection.close()
 
 
 async def test_a_kernel_that_is_not_heard_on_iopub_is_asked_again(bench: Bench) -> None:
@@ -25,9 +25,9 @@ async def test_a_kernel_that_is_not_heard_on_iopub_is_asked_again(bench: Bench) 
     begun = asyncio.get_running_loop().time()
     await soon(wait_until_ready(line.connection))
     assert asyncio.get_running_loop().time() - begun >= NUDGE_INTERVAL
-    # busy, reply and idle of the second question; the reply alone of the first.
-    assert line.connection.received >= 3
-    await line.connection.close()
+    # The reply alone of the first question; of the second, what iopub has first.
+    assert line.connection.received >= 2
+    line.connection.close()
 
 
 async def test_a_kernel_that_never_answers_is_never_ready(bench: Bench) -> None:
@@ -35,7 +35,7 @@ async def test_a_kernel_that_never_answers_is_never_ready(bench: Bench) -> None:
     with pytest.raises(TimeoutError):
         await soon(wait_until_ready(line.connection), 1.2 * NUDGE_INTERVAL)
     assert line.connection.received == 0
-    await line.connection.close()
+    line.connection.close()
 
 
 async def test_an_idle_kernel_answers(line: Line) -> None:
