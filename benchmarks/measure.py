@@ -71,22 +71,28 @@ def in_turns(
     rounds: int,
     warm_up: int = 0,
     pause: float = 0.0,
+    in_a_row: int = 1,
 ) -> dict[str, Figures]:
-    """Time each contestant once a round: what disturbs the machine disturbs them alike.
+    """Time each contestant in every round: what disturbs the machine disturbs them alike.
 
-    ``pause`` seconds before each turn, for what a server still does after an answer.
+    ``pause`` seconds before each turn, for what a server still does after an answer; ``in_a_row``
+    calls a turn: a program that calls, and calls again, finds caches as it left them.
     """
     for _ in range(warm_up):
-        _round(contestants, {name: Series(name) for name in contestants}, pause)
+        _round(contestants, {name: Series(name) for name in contestants}, pause, in_a_row)
     series = {name: Series(name) for name in contestants}
     for _ in range(rounds):
-        _round(contestants, series, pause)
+        _round(contestants, series, pause, in_a_row)
     return {name: figures([one]) for name, one in series.items()}
 
 
 def _round(
-    contestants: Mapping[str, Callable[[], Any]], series: Mapping[str, Series], pause: float
+    contestants: Mapping[str, Callable[[], Any]],
+    series: Mapping[str, Series],
+    pause: float,
+    in_a_row: int,
 ) -> None:
     for name, work in contestants.items():
         time.sleep(pause)
-        series[name].call(work)
+        for _ in range(in_a_row):
+            series[name].call(work)

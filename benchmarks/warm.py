@@ -14,8 +14,10 @@ from benchmarks.peers.field import CONTESTANTS, FLOORS, WITH_QUICK_ACK
 from benchmarks.peers.session import Serving, Session
 from benchmarks.workload import Options, Panel, latency_lines, latency_summary, medians
 
-ROUNDS = 300
-WARM_UP = 30
+#: Calls are made in turns of so many, one after the other.
+IN_A_ROW = 20
+ROUNDS = 15
+WARM_UP = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,12 @@ class Warm:
 
 
 def measure(options: Options) -> Warm:
-    """Calls in turns, each to a server and a session of its own."""
+    """Calls in turns of a few, each to a server and a session of its own."""
     servings = CONTESTANTS | WITH_QUICK_ACK | FLOORS
     with contextlib.ExitStack() as stack:
         calls = {name: _call(stack, serving) for name, serving in servings.items()}
-        return Warm(in_turns(calls, options.rounds or ROUNDS, WARM_UP))
+        rounds = options.rounds or ROUNDS
+        return Warm(in_turns(calls, rounds, WARM_UP, in_a_row=IN_A_ROW))
 
 
 def _call(stack: contextlib.ExitStack, serving: Serving) -> Callable[[], None]:

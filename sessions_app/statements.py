@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -41,7 +41,8 @@ UNTIL_THE_END: dict[str, Any] = {
     "queued_ms": 0,
     "truncated": False,
     "state_lost": False,
-}
+}  #: Fields whose values the driver wants in a form of its own.
+CONVERTED = (models.UUIDField, models.DateTimeField, models.JSONField)
 STARTED_FIELDS = (*START_FIELDS, *UNTIL_THE_END)
 #: The status is that of the end.
 WHOLE_FIELDS = (*START_FIELDS[:-1], *END_FIELDS)
@@ -126,16 +127,23 @@ def _field(name: str) -> models.Field[Any, Any]:
     return field
 
 
-def _prepared(names: Sequence[str], rows: Iterable[Row]) -> list[Row]:
+def _prepared(names: tuple[str, ...], rows: Iterable[Row]) -> list[list[Any]]:
     """The rows as the database's driver wants them."""
-    fields = [_field(name) for name in names]
-    return [
-        tuple(
-            _without_nul(field.get_db_prep_save(value, connection))
-            for field, value in zip(fields, row, strict=True)
-        )
-        for row in rows
-    ]
+    return [_prepared_row(names, row) for row in rows]
+
+
+def _prepared_row(names: tuple[str, ...], row: Row) -> list[Any]:
+    values = [_without_nul(value) for value in row]
+    for position, field in _to_convert(names):
+        values[position] = field.get_db_prep_save(values[position], connection)
+    return values
+
+
+@functools.cache
+def _to_convert(names: tuple[str, ...]) -> list[tuple[int, models.Field[Any, Any]]]:
+    """Which values are not text, numbers or truths, which every driver takes as they are."""
+    fields = [(position, _field(name)) for position, name in enumerate(names)]
+    return [(position, field) for position, field in fields if isinstance(field, CONVERTED)]
 
 
 def _without_nul(value: Any) -> Any:

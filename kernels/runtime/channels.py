@@ -35,16 +35,19 @@ class ChannelSocket:
         self._loop.add_reader(self._descriptor, self._take)
 
     async def send(self, frames: Sequence[bytes]) -> None:
-        """Hand a message to ZMQ; waits while it has no room."""
-        while True:
-            try:
-                self._socket.send_multipart(frames, zmq.NOBLOCK)
-            except zmq.Again:
-                await asyncio.sleep(SEND_AGAIN_AFTER)
-            else:
-                break
+        """Hand a message to ZMQ as soon as it has room."""
+        while not self.send_now(frames):  # noqa: ASYNC110 - ZMQ has no event for it
+            await asyncio.sleep(SEND_AGAIN_AFTER)
+
+    def send_now(self, frames: Sequence[bytes]) -> bool:
+        """Hand a message to ZMQ; False when it has no room."""
+        try:
+            self._socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
         if int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             self._loop.call_soon(self._take)
+        return True
 
     def close(self) -> None:
         """Close the socket; what was not sent is dropped."""

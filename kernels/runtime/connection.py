@@ -106,8 +106,9 @@ class Connection:
         msg_id, frames = self._wire.request(msg_type, content)
         self._handlers[msg_id] = handler
         socket = self._sockets.get(channel) or self._open(channel)
-        async with asyncio.timeout(SEND_LIMIT):
-            await socket.send(frames)
+        if not socket.send_now(frames):
+            async with asyncio.timeout(SEND_LIMIT):
+                await socket.send(frames)
         return msg_id
 
     def forget(self, msg_id: str) -> None:

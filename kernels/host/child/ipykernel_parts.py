@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import hmac
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from typing import Any
 from kernels.host.child.interrupts import InterruptGate
 from kernels.host.child.output import Output
 from kernels.host.child.publisher import Publisher
+from kernels.host.child.shell_stream import ShellStream
 
 
 def without_debugger() -> None:
@@ -38,6 +40,7 @@ from ipykernel.ipkernel import IPythonKernel  # noqa: E402
 from ipykernel.kernelapp import IPKernelApp  # noqa: E402
 from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell  # noqa: E402
 from jupyter_client.session import Session, new_id  # noqa: E402
+from traitlets import Any as AnyTrait  # noqa: E402
 from zmq.eventloop.zmqstream import ZMQStream  # noqa: E402
 
 VERSION = "7.4.0"
@@ -89,8 +92,38 @@ class NoSubshells:
         return False
 
 
+class HostedSession(Session):
+    """Jupyter's messages, signed in one step."""
+
+    def sign(self, msg_list: list[bytes]) -> bytes:
+        """The signature, in hexadecimal digits; empty without a key."""
+        if self.auth is None:
+            return b""
+        return hmac.digest(self.key, b"".join(msg_list), self.digest_mod).hex().encode()
+
+
 class HostedShell(ZMQInteractiveShell):
     """IPython's shell, in which ``exit()`` ends nothing: a session is ended by who owns it."""
+
+    #: What became of the cell that is run: ipykernel asks for it, and IPython again.
+    _transformed: tuple[str, str] | None = None
+    _runs_async: tuple[str, bool] | None = None
+
+    def begin_cell(self) -> None:
+        """Forget the last cell."""
+        self._transformed = self._runs_async = None
+
+    def transform_cell(self, raw_cell: str) -> str:
+        """The cell as Python, worked out once for each that is run."""
+        if self._transformed is None or self._transformed[0] != raw_cell:
+            self._transformed = raw_cell, super().transform_cell(raw_cell)
+        return self._transformed[1]
+
+    def should_run_async(self, raw_cell: str, **given: Any) -> bool:
+        """Whether the cell awaits something at its top level, worked out once."""
+        if self._runs_async is None or self._runs_async[0] != raw_cell:
+            self._runs_async = raw_cell, super().should_run_async(raw_cell, **given)
+        return self._runs_async[1]
 
     def ask_exit(self) -> None:
         """Tell who asked, as ever, and go on."""
@@ -102,6 +135,8 @@ class HostedKernel(IPythonKernel):
     """IPython's kernel, without what a server without a notebook has no use for."""
 
     shell_class = HostedShell
+    #: Not only pyzmq's own.
+    shell_stream = AnyTrait()
     #: ``settle_request`` makes a spare the kernel of a session.
     msg_types = [*IPythonKernel.msg_types, "settle_request"]
     #: What it is settled by; set by whoever runs it.
@@ -117,6 +152,12 @@ class HostedKernel(IPythonKernel):
     def pre_handler_hook(self) -> None:
         """While a request is handled, SIGINT interrupts, but tears no message."""
         self.saved_sigint_handler = signal.signal(signal.SIGINT, self.gate.on_sigint)
+
+    async def do_execute(self, code: str, *args: Any, **options: Any) -> dict[str, Any]:
+        """Run a cell."""
+        self.shell.begin_cell()
+        reply: dict[str, Any] = await super().do_execute(code, *args, **options)
+        return reply
 
     async def settle_request(self, stream: ZMQStream, ident: Any, parent: dict[str, Any]) -> None:
         """Answer a ``settle_request``: status ``ok``, or ``error`` and why."""
@@ -168,7 +209,7 @@ def forget_cells(shell: ZMQInteractiveShell) -> None:
 def plug_in(
     kernel: HostedKernel,
     *,
-    shell_stream: ZMQStream,
+    shell_stream: ShellStream,
     control_stream: ZMQStream,
     control_thread: threading.Thread,
     stdin_socket: Any,

@@ -34,6 +34,7 @@ from kernels.host.child.interrupts import InterruptGate
 from kernels.host.child.output import Output
 from kernels.host.child.publisher import Publisher
 from kernels.host.child.pump import Pump
+from kernels.host.child.shell_stream import ShellStream
 from kernels.host.child.warming import warm_up
 from kernels.host.workplace import Workplace
 
@@ -58,6 +59,7 @@ class KernelApp(IPKernelApp):
         self.log_level = logging.ERROR
         self.gate = InterruptGate()
         super(IPKernelApp, self).initialize([])
+        self.log.setLevel(logging.ERROR)  # Its handler's alone is set, and every record made first.
         self.init_pdb()
         self.init_path()
         self.patch_io()
@@ -66,6 +68,7 @@ class KernelApp(IPKernelApp):
         parts.speed_up()
         for module in NEEDED_SOON:
             importlib.import_module(module)
+        self.session = parts.HostedSession(parent=self)
         self.kernel = parts.HostedKernel.instance(
             parent=self,
             session=self.session,
@@ -145,7 +148,7 @@ class KernelApp(IPKernelApp):
         self._sockets = sockets
         parts.plug_in(
             self.kernel,
-            shell_stream=ZMQStream(sockets["shell"]),
+            shell_stream=ShellStream(sockets["shell"]),
             control_stream=ZMQStream(sockets["control"], self._control_thread.io_loop),
             control_thread=self._control_thread,
             stdin_socket=sockets["stdin"],
