@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import fcntl
 import os
+import resource
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(environment: Environment, listener: socket.socket, *, reload: bool) -> None:
+    _allow_many_files()
     _prepare(environment)
     _greet(environment, listener)
     # Not before now: these need the settings, and those the environment as it is by now.
@@ -92,6 +94,13 @@ def _only_server(home: Path) -> Iterator[None]:
                 "Stop it, or set KERNELBOX_HOME to another folder."
             ) from error
         yield
+
+
+def _allow_many_files() -> None:
+    """Take as many descriptors as the system gives: a kernel takes eight, and often 1,024 are all."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _prepare(environment: Environment) -> None:

@@ -90,6 +90,7 @@ class AsyncViewSet(ViewSet):
     def _rendered(response: Response) -> HttpResponse:
         body = b"" if response.data is None else dump_json(response.data)
         rendered = HttpResponse(body, status=response.status_code, content_type="application/json")
+        rendered["Content-Length"] = str(len(body))  # It would be sent in chunks otherwise.
         for name, value in response.items():
             if name != "Content-Type":
                 rendered[name] = value

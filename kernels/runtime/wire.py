@@ -81,7 +81,7 @@ class Wire:
     """Signs and serializes requests to one kernel, verifies and parses what comes back."""
 
     def __init__(self, info: ConnectionInfo) -> None:
-        self._key = info.key
+        self._info = info
         #: Of this connection; a message's own id counts up behind it.
         self._session_id = uuid4().hex
         self._count = 0
@@ -124,7 +124,7 @@ class Wire:
             raise BadMessage(f"{type(error).__name__}: {error}") from error
 
     def _sign(self, parts: list[bytes]) -> bytes:
-        return hmac.digest(self._key, b"".join(parts), self._digest).hex().encode()
+        return hmac.digest(self._info.key, b"".join(parts), self._digest).hex().encode()
 
     def _check_signature(self, signature: bytes, signed: list[bytes]) -> None:
         if not hmac.compare_digest(signature, self._sign(signed)):

@@ -10,6 +10,7 @@ import pytest
 
 from tests.api.conftest import Api, OpenApi, until
 from tests.api.databases import WRITER, Seen, watched_connections
+from tests.scripted_cell import Gate
 
 
 @pytest.fixture
@@ -58,10 +59,23 @@ async def test_the_watch_would_see_a_read(warm: Api, seen: Seen) -> None:
     assert seen.threads == {"kernel-rows_0", "history_0"}
 
 
-async def test_an_execution_costs_one_insert_and_one_update_of_its_row(
+async def test_a_quick_execution_costs_one_insert_and_one_that_goes_on_an_update_too(
     warm: Api, seen: Seen
 ) -> None:
     await warm.run("demo", "1+1")
+    ours = [sql for _, sql in seen.statements if "sessions_app_execution" in sql]
+    assert [sql.split()[0] for sql in ours] == ["INSERT"]
+    gate = warm.scripts["work()"] = Gate()
+    seen.forget()
+    running = warm.begin("demo", "work()")
+
+    async def is_written() -> bool:
+        await asyncio.sleep(0)
+        return bool(seen.starting_with("INSERT"))
+
+    await until(is_written)
+    gate.opened.set()
+    await running
     ours = [sql for _, sql in seen.statements if "sessions_app_execution" in sql]
     assert [sql.split()[0] for sql in ours] == ["INSERT", "UPDATE"]
 

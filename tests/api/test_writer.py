@@ -23,7 +23,7 @@ from kernels.runtime.types import (
 )
 from sessions_app.audit import BATCH, ExecutionWriter
 from sessions_app.models import Execution, Session
-from sessions_app.statements import KernelUse, end_row, start_row, write, write_uses
+from sessions_app.statements import KernelUse, end_row, start_row, whole_row, write, write_uses
 from tests.api.conftest import Api, answered, soon, until
 from tests.api.databases import HISTORY, Seen, locked, watched_connections
 from tests.scripted_cell import Cell
@@ -85,16 +85,27 @@ async def test_a_batch_is_bounded(writer: ExecutionWriter, seen: Seen) -> None:
     assert len(seen.starting_with(INSERTS)) == 3
 
 
-async def test_a_start_and_its_end_can_be_in_one_batch(
+async def test_an_execution_that_ends_at_once_is_written_once(
     writer: ExecutionWriter, reader: DatabaseThread, seen: Seen
 ) -> None:
-    one, other = execution(), execution()
-    writer.start(one)
-    ended = writer.end(one, SUCCESS)
-    writer.start(other)
-    await soon(ended)
-    assert await statuses(reader) == ["success", "running"]
+    one = execution()
+    started = writer.start(one)
+    await soon(asyncio.gather(started, writer.end(one, SUCCESS)))
+    assert await statuses(reader) == ["success"]
     assert len(seen.starting_with(INSERTS)) == 1
+    assert seen.starting_with(UPDATES) == []
+
+
+async def test_an_execution_that_goes_on_is_in_the_history_before_its_end(
+    writer: ExecutionWriter, reader: DatabaseThread, seen: Seen
+) -> None:
+    one, quick = execution(), execution()
+    await soon(writer.start(one))
+    assert await statuses(reader) == ["running"]
+    writer.start(quick)
+    await soon(asyncio.gather(writer.end(quick, SUCCESS), writer.end(one, SUCCESS)))
+    assert await statuses(reader) == ["success", "success"]
+    assert len(seen.starting_with(INSERTS)) == 2
     assert len(seen.starting_with(UPDATES)) == 1
 
 
@@ -153,7 +164,10 @@ async def test_a_row_that_the_database_refuses_does_not_take_the_others_with_it(
     assert (await statuses(reader)).count("success") == 2
 
 
-async def test_everything_that_came_of_an_execution_is_written(reader: DatabaseThread) -> None:
+@pytest.mark.parametrize("at_once", [True, False], ids=["whole", "start and end"])
+async def test_everything_that_came_of_an_execution_is_written(
+    reader: DatabaseThread, at_once: bool
+) -> None:
     error = ErrorInfo("Boom", "it went", ("line 1", "line 2"))
     result = ExecutionResult(
         status=ExecutionStatus.MAX_ATTEMPTS_EXCEEDED,
@@ -171,7 +185,11 @@ async def test_everything_that_came_of_an_execution_is_written(reader: DatabaseT
         state_lost_reason="It was lost.",
     )
     sent = execution(kernel_name="mine", session_name="demo", door="websocket", asked_by="::1")
-    await soon(reader.run(write, [start_row(sent)], [end_row(sent.id, result)]))
+    start, end = start_row(sent), end_row(sent.id, result)
+    if at_once:
+        await soon(reader.run(write, [], [], [whole_row(start, end)]))
+    else:
+        await soon(reader.run(write, [start], [end], []))
     row = await reader.run(Execution.objects.get, pk=sent.id)
     for name, value in plain_result(result).items():
         if name != "execution_id":

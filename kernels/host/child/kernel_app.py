@@ -172,7 +172,7 @@ class KernelApp(IPKernelApp):
             self.init_code()
 
     def serve(self) -> None:
-        """Run until a shutdown request, or ``exit()`` in a cell."""
+        """Run until a shutdown request."""
         while True:
             with contextlib.suppress(KeyboardInterrupt):
                 self.io_loop.start()
