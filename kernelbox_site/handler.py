@@ -10,11 +10,12 @@ way.
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
-from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
+from django.http import HttpResponse
 from django.urls import set_script_prefix
 
 PAGES = ("/admin/", "/docs", "/redoc", "/openapi.json")
@@ -27,11 +28,11 @@ class LeanASGIHandler(ASGIHandler):
         super().__init__()
         self._api = _ApiHandler()
 
-    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
         prefix = get_script_prefix(scope)
         if scope["path"].removeprefix(prefix.rstrip("/")).startswith(PAGES):
-            await super().handle(scope, receive, send)
+            await super().__call__(scope, receive, send)
         else:
             await self._api.handle(scope, receive, send)
 
@@ -49,14 +50,30 @@ class _ApiHandler(ASGIHandler):
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
-        try:
-            body_file = await self.read_body(receive)
-        except RequestAborted:
+        body = await _whole_body(receive)
+        if body is None:
             return
-        with body_file:
-            set_script_prefix(get_script_prefix(scope))
-            request, refusal = self.create_request(scope, body_file)
-            response = refusal if request is None else await self.run_get_response(request)
-            if response is not None:
-                response.headers["X-Content-Type-Options"] = "nosniff"
-                await self.send_response(response, send)
+        set_script_prefix(get_script_prefix(scope))
+        request, refusal = self.create_request(scope, BytesIO(body))
+        response: Any = refusal if request is None else await self.run_get_response(request)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        await _send_whole(response, send)
+
+
+async def _whole_body(receive: Any) -> bytes | None:
+    """The body, whose size the door has bounded; None when the client has gone."""
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+async def _send_whole(response: HttpResponse, send: Any) -> None:
+    """Send an answer that is all there; the API has no other."""
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in response.items()]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.content})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from typing import Any
 
@@ -28,6 +29,9 @@ async def lifespan(
         return
     state: dict[str, Any] = scope["state"]
     state.update({MANAGER: manager, SERVICES: services})
+    # What is there by now stays; the collector would look through all of it again and again.
+    gc.collect()
+    gc.freeze()
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await manager.close()
