@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import uuid
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -79,12 +80,23 @@ def whole_row(start: Row, end: Row) -> Row:
 
 def write(starts: Iterable[Row], ends: Iterable[Row], wholes: Iterable[Row]) -> None:
     """Insert the starts and what is whole, then write the ends, in one transaction."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        for fields, rows in ((STARTED_FIELDS, starts), (WHOLE_FIELDS, wholes)):
-            if inserts := _prepared(fields, rows):
-                cursor.executemany(_insert_sql(fields), inserts)
-        if updates := _prepared((*END_FIELDS, "id"), ends):
-            cursor.executemany(_update_sql(), updates)
+    statements = [
+        (sql, rows)
+        for sql, rows in (
+            (_insert_sql(STARTED_FIELDS), _prepared(STARTED_FIELDS, starts)),
+            (_insert_sql(WHOLE_FIELDS), _prepared(WHOLE_FIELDS, wholes)),
+            (_update_sql(), _prepared((*END_FIELDS, "id"), ends)),
+        )
+        if rows
+    ]
+    # One row is a transaction by itself: no BEGIN and COMMIT, which are two more trips to Postgres.
+    alone = sum(len(rows) for _, rows in statements) == 1
+    with nullcontext() if alone else transaction.atomic(), connection.cursor() as cursor:
+        for sql, rows in statements:
+            if alone:
+                cursor.execute(sql, rows[0])
+            else:
+                cursor.executemany(sql, rows)
 
 
 def write_uses(kernels: dict[uuid.UUID, KernelUse], sessions: dict[uuid.UUID, datetime]) -> None:
