@@ -3,6 +3,12 @@ FROM python:3.12-slim AS build
 WORKDIR /app
 COPY requirements.txt .
 RUN python -m venv /app/.venv && /app/.venv/bin/pip install --no-cache-dir -r requirements.txt
+# The project itself, where it lies: its kernel provisioner is found by its entry point, in .venv.
+COPY pyproject.toml ./
+COPY kernelbox_site kernelbox_site
+COPY kernels kernels
+COPY sessions_app sessions_app
+RUN /app/.venv/bin/pip install --no-cache-dir --no-deps -e .
 
 FROM python:3.12-slim
 RUN useradd --uid 10001 --create-home --home-dir /home/kernelbox kernelbox \

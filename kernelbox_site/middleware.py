@@ -65,7 +65,7 @@ class AdminMessageMiddleware(_ForAdmin, MessageMiddleware):
 
 
 class PageHeadersMiddleware(MiddlewareMixin):
-    """Headers of every answer; for pages also what a page may load."""
+    """Headers of every page; what it may load among them. The API has its own handler."""
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         """Add the headers without a thread."""

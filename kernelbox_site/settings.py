@@ -43,7 +43,7 @@ INSTALLED_APPS = [
     "sessions_app",
     "kernelbox_site.apps.SiteConfig",
 ]
-# All of them pass the API by; see middleware.py.
+# For pages alone: the API's handler has none (handler.py).
 MIDDLEWARE = [
     "kernelbox_site.middleware.AdminSecurityMiddleware",
     "kernelbox_site.middleware.AdminSessionMiddleware",

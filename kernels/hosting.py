@@ -86,6 +86,8 @@ class Hosting:
         try:
             self._client = await starting.find(self._options.socket)
             if self._client is None:
+                if self._process is not None:  # It has ended without being told to.
+                    await self._process.end()
                 self._process = HostProcess(self._options)
                 self._client = await starting.wait_for(self._process, self._options.socket)
             await self._client.lease(self._options.grace)
@@ -114,6 +116,9 @@ def _not_here() -> str | None:
 
 async def _end_kernels_of_an_earlier_server(client: HostClient) -> None:
     """Nobody knows them any more: their rows say that they are dead."""
-    for kernel in await client.kernels():
+    left = await client.kernels()
+    if client.other_leases:  # They may belong to another server that lives.
+        return
+    for kernel in left:
         await client.signal(kernel, signal.SIGKILL)
         client.forget(kernel)

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: ZMQ sockets in this process: four for each of several thousand kernels.
+#: ZMQ sockets in this process: two to four for each of several thousand kernels.
 MAX_SOCKETS = 65_536
 #: Seconds for a stopping server to end its kernels.
 STOP_LIMIT = 15.0

@@ -96,6 +96,8 @@ class HostSource:
             )
         )
         self._spares = Spares(self._make_spare, settings.spares)
+        #: Whether the kernelspec turned out to be another program than the host's kernel.
+        self._not_forked = False
 
     @property
     def description(self) -> str:
@@ -144,10 +146,15 @@ class HostSource:
 
     async def _make_spare(self) -> Incarnation:
         settings = self._settings
+        if self._not_forked or await self._hosting.choose_provisioner() is None:
+            raise KernelStartFailed("Spares need the kernel host, and a kernel that it can fork.")
         options = KernelOptions(start_timeout=settings.start_timeout, startup_cells=(WARM_UP,))
         fresh = FreshStarter(self._launcher(settings.kernel_type), self._context, options)
         spare = await fresh.start()
         if not spare.is_hosted:
+            self._not_forked = True
             await spare.end()
-            raise KernelStartFailed("Spares need the kernel host.")
+            raise KernelStartFailed(
+                f"{settings.kernel_type} is not the kernel that the host forks."
+            )
         return spare

@@ -42,7 +42,8 @@ UNTIL_THE_END: dict[str, Any] = {
     "queued_ms": 0,
     "truncated": False,
     "state_lost": False,
-}  #: Fields whose values the driver wants in a form of its own.
+}
+#: Fields whose values the driver wants in a form of its own.
 CONVERTED = (models.UUIDField, models.DateTimeField, models.JSONField)
 STARTED_FIELDS = (*START_FIELDS, *UNTIL_THE_END)
 #: The status is that of the end.

@@ -16,7 +16,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from kernels.environment import kernel_environment
 from kernels.host import linux
@@ -31,6 +31,10 @@ BACKLOG = 128
 DEFAULT_GRACE = 600.0
 
 
+class _Stopped(BaseException):
+    """Told to end before it has begun to serve."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build a kernel, preload, then serve until no lease is held; returns the exit code."""
     options = _parse(arguments)
@@ -42,12 +46,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if lock is None:
         print(f"kernel host: another one serves {options.socket}", file=sys.stderr)
         return ALREADY_SERVED
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until it serves
+    signal.signal(signal.SIGTERM, _end_at_once)  # until it serves
     try:
-        return _serve(options)
+        code = _serve(options)
+    except _Stopped:
+        code = 0
     finally:
-        for path in (options.socket, options.socket.with_suffix(".log"), Path(lock.name)):
+        for path in (options.socket, Path(lock.name)):
             path.unlink(missing_ok=True)
+    if code == 0:  # Otherwise it says why.
+        options.socket.with_suffix(".log").unlink(missing_ok=True)
+    return code
+
+
+def _end_at_once(*_: object) -> NoReturn:
+    raise _Stopped
 
 
 def _serve(options: argparse.Namespace) -> int:

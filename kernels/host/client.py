@@ -50,6 +50,8 @@ class HostClient:
     ) -> None:
         self.path = path
         self.greeting = Greeting(0)
+        #: Leases that others held when the kernels were last asked for.
+        self.other_leases = 0
         #: Set when the connection is gone: the host has ended, or this end was closed.
         self.gone = asyncio.Event()
         self._reader = reader
@@ -77,14 +79,16 @@ class HostClient:
 
     async def start(self, order: StartOrder) -> Started:
         """Start a kernel; its death is known from now on. Raises :class:`HostRefused`."""
+        if order.kernel in self._deaths:
+            raise HostRefused(f"there is a kernel {order.kernel} already")
         self._deaths[order.kernel] = asyncio.get_running_loop().create_future()
         try:
             answer = await self._ask(order.as_message())
         except (HostRefused, HostUnavailable):
-            self._deaths.pop(order.kernel, None)
+            self.forget(order.kernel)
             raise
         except asyncio.CancelledError:  # Nobody waits for it any more.
-            self._deaths.pop(order.kernel, None)
+            self.forget(order.kernel)
             self._tell({"op": "signal", "kernel": order.kernel, "signal": 9})
             raise
         return Started(answer["pid"], answer["started"])
@@ -97,6 +101,7 @@ class HostClient:
     async def kernels(self) -> dict[str, Started]:
         """The kernels that live, by name; from now on their deaths are known."""
         answer = await self._ask_soon({"op": "list"})
+        self.other_leases = int(answer["other_leases"])
         living = {k["kernel"]: Started(k["pid"], k["started"]) for k in answer["kernels"]}
         loop = asyncio.get_running_loop()
         for kernel in living:
@@ -127,6 +132,7 @@ class HostClient:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
+        self._lose()  # A reader that had not begun to run has not done it.
 
     # -- inside -----------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import os
@@ -20,6 +21,8 @@ from kernels.host.protocol import StartOrder
 READY = b"\0"
 #: Signals that the host handles, and a kernel does not.
 HOST_SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+#: What Python ignores, and another program would go on to ignore.
+IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +38,13 @@ class Forked:
 
 def fork(order: StartOrder, app: KernelApp) -> Forked:
     """Start a kernel; raises OSError when the system has no room for a process."""
-    stderr_read, stderr_write = os.pipe()
-    ready_read, ready_write = os.pipe()
     host = os.getpid()
     _own_modules()
-    try:
+    with contextlib.ExitStack() as on_failure:
+        stderr_read, stderr_write = _pipe(on_failure)
+        ready_read, ready_write = _pipe(on_failure)
         pid = os.fork()
-    except OSError:
-        for descriptor in (stderr_read, stderr_write, ready_read, ready_write):
-            os.close(descriptor)
-        raise
+        on_failure.pop_all()
     if pid == 0:
         _become_kernel(order, app, host, ready_write, (stderr_read, stderr_write))
     os.close(stderr_write)
@@ -52,6 +52,13 @@ def fork(order: StartOrder, app: KernelApp) -> Forked:
     for descriptor in (stderr_read, ready_read):
         os.set_blocking(descriptor, False)
     return Forked(pid, ready_read, stderr_read)
+
+
+def _pipe(on_failure: contextlib.ExitStack) -> tuple[int, int]:
+    read, write = os.pipe()
+    on_failure.callback(os.close, read)
+    on_failure.callback(os.close, write)
+    return read, write
 
 
 def _become_kernel(
@@ -105,6 +112,8 @@ def _run_kernel(order: StartOrder, app: KernelApp, ready: int, stderr: tuple[int
 def _execute(order: StartOrder) -> NoReturn:
     """Become the program of a kernelspec; the descriptor ``ready`` is closed by that."""
     order.workplace.enter()
+    for number in IGNORED_BY_PYTHON:
+        signal.signal(number, signal.SIG_DFL)
     os.execvpe(order.argv[0], list(order.argv), dict(order.workplace.environment))  # noqa: S606
 
 

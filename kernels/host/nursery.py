@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -15,8 +16,8 @@ from kernels.host.child.kernel_app import KernelApp
 from kernels.host.forking import READY, fork
 from kernels.host.protocol import Certificate, StartOrder
 
-#: Bytes of a kernel's own stderr that are kept.
-STDERR_KEPT = 4_000
+#: Bytes of a kernel's own stderr that are kept, of its beginning and of its end.
+HEAD_KEPT, TAIL_KEPT = 3_000, 1_500
 #: Sockets of a kernel, numbered from 1.
 CHANNELS = 5
 #: Deaths that are remembered for who was not connected.
@@ -25,6 +26,28 @@ DEATHS_KEPT = 256
 #: Told when a start has come to something: the child, or why there is none.
 StartListener = Callable[["Child | str"], None]
 DeathListener = Callable[[str, Certificate], None]
+
+
+class LastWords:
+    """The beginning and the end of what is said: a crash tells first what it was."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._tail = b""
+        self._cut = False
+
+    def add(self, data: bytes) -> None:
+        """More was said."""
+        room = HEAD_KEPT - len(self._head)
+        self._head += data[:room]
+        self._tail += data[room:]
+        self._cut = self._cut or len(self._tail) > TAIL_KEPT
+        self._tail = self._tail[-TAIL_KEPT:]
+
+    def text(self) -> str:
+        """What is kept of it."""
+        between = b"\n[\xe2\x80\xa6]\n" if self._cut else b""
+        return (self._head + between + self._tail).decode("utf-8", "replace").strip()
 
 
 @dataclass(slots=True)
@@ -38,7 +61,16 @@ class Child:
     connection_file: Path
     stderr: int
     #: What was read of stderr so far; of a forked kernel nothing, as it reads that itself.
-    tail: bytes = field(default=b"", repr=False)
+    said: LastWords = field(default_factory=lambda: LastWords(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Starting:
+    """A child that has not yet said that it can be connected to, and who wants to know."""
+
+    ready: int
+    forks: bool
+    on_start: StartListener
 
 
 class Nursery:
@@ -53,7 +85,7 @@ class Nursery:
         self._on_death = on_death
         self._children: dict[str, Child] = {}
         self._by_pid: dict[int, Child] = {}
-        self._starting: dict[str, tuple[int, StartListener]] = {}
+        self._starting: dict[str, _Starting] = {}
         #: The last deaths, the oldest first.
         self.deaths: deque[tuple[str, Certificate]] = deque(maxlen=DEATHS_KEPT)
 
@@ -62,11 +94,14 @@ class Nursery:
         """The kernels that live."""
         return list(self._children.values())
 
+    def has(self, kernel: str) -> bool:
+        """Whether there is a kernel of that name."""
+        return kernel in self._children
+
     def start(self, order: StartOrder, on_start: StartListener) -> None:
-        """Start one; ``on_start`` is told once it can be connected to, or could not be started."""
-        if order.kernel in self._children:
-            on_start(f"there is a kernel {order.kernel} already")
-            return
+        """Start one whose name is new; ``on_start`` is told once it can be connected to, or could
+        not be started.
+        """
         try:
             forked = fork(order, self._app)
         except OSError as error:
@@ -76,12 +111,8 @@ class Nursery:
         file = Path(order.connection_file)
         child = Child(order.kernel, forked.pid, started, file, forked.stderr)
         self._children[order.kernel] = self._by_pid[child.pid] = child
-        self._starting[order.kernel] = forked.ready, on_start
-        self._selector.register(
-            forked.ready,
-            selectors.EVENT_READ,
-            lambda: self._hear(child, forked.ready, forks=order.fork),
-        )
+        self._starting[order.kernel] = _Starting(forked.ready, order.fork, on_start)
+        self._selector.register(forked.ready, selectors.EVENT_READ, lambda: self._hear(child))
         if not order.fork:
             self._selector.register(
                 child.stderr, selectors.EVENT_READ, lambda: self._read_stderr(child)
@@ -135,13 +166,15 @@ class Nursery:
             if pid not in self._by_pid:
                 _kill(pid)
 
-    def _hear(self, child: Child, ready: int, *, forks: bool) -> None:
+    def _hear(self, child: Child) -> None:
         """What a child that is starting has to say."""
+        starting = self._starting[child.kernel]
+        ready = starting.ready
         try:
             said = os.read(ready, 4_096)
         except BlockingIOError:
             return
-        started = said == READY if forks else not said
+        started = said == READY if starting.forks else not said
         if started:
             self._started(child.kernel, child)
         elif said:
@@ -150,18 +183,18 @@ class Nursery:
             self._selector.unregister(ready)
 
     def _started(self, kernel: str, result: Child | str) -> None:
-        ready, on_start = self._starting.pop(kernel)
-        if ready in self._selector.get_map():
-            self._selector.unregister(ready)
-        os.close(ready)
-        on_start(result)
+        starting = self._starting.pop(kernel)
+        if starting.ready in self._selector.get_map():
+            self._selector.unregister(starting.ready)
+        os.close(starting.ready)
+        starting.on_start(result)
 
     def _read_stderr(self, child: Child) -> None:
         try:
             data = os.read(child.stderr, 64 * 1024)
         except BlockingIOError:
             return
-        child.tail = (child.tail + data)[-STDERR_KEPT:]
+        child.said.add(data)
         if not data:
             self._selector.unregister(child.stderr)
 
@@ -177,7 +210,7 @@ class Nursery:
         )
         _remove_files(child.connection_file)
         if child.kernel in self._starting:
-            self._hear(child, self._starting[child.kernel][0], forks=True)
+            self._hear(child)
         if child.kernel in self._starting:
             self._started(child.kernel, f"it ended before it was ready. {certificate.stderr}")
         self.deaths.append((child.kernel, certificate))
@@ -189,18 +222,20 @@ class Nursery:
             self._selector.unregister(child.stderr)
         try:
             while data := os.read(child.stderr, 64 * 1024):
-                child.tail = (child.tail + data)[-STDERR_KEPT:]
+                child.said.add(data)
         except BlockingIOError:
             pass  # An orphan still holds the other end.
         os.close(child.stderr)
-        return child.tail.decode("utf-8", "replace").strip()
+        return child.said.text()
 
 
 def _remove_files(connection_file: Path) -> None:
     """A kernel that was killed leaves its sockets; its server may not be there to remove them."""
-    sockets = (f"{connection_file.with_suffix('')}-ipc-{n}" for n in range(1, CHANNELS + 1))
-    for path in (connection_file, *map(Path, sockets)):
-        path.unlink(missing_ok=True)
+    stem = str(connection_file).removesuffix(".json")
+    for path in (str(connection_file), *(f"{stem}-ipc-{n}" for n in range(1, CHANNELS + 1))):
+        # What is there by now, and whether it can be removed, is in the kernel's hands.
+        with contextlib.suppress(OSError, ValueError):
+            os.remove(path)
 
 
 def _kill(pid: int) -> None:

@@ -16,7 +16,8 @@ done and not answered::
 ``signal`` {kernel, signal}
     To the kernel's process group. ``{"sent": false}`` when it is gone.
 ``list`` {}
-    ``{"kernels": [{kernel, pid, started}], "deaths": [the last ones]}``
+    ``{"kernels": [{kernel, pid, started}], "deaths": [the last ones], "other_leases": …}``, the
+    number of leases that other connections hold.
 ``lease`` {seconds}
     Holds the host and its kernels alive while this connection is open, and for as long after it.
     Without any, the host ends.

@@ -27,6 +27,12 @@ log = logging.getLogger(__name__)
 #: Bytes that wait for a server which does not read; with more it is taken for gone.
 MOST_UNSENT = 16 * 1024 * 1024
 READ_SIZE = 256 * 1024
+#: Seconds for which a lease may outlive its connection.
+LONGEST_LEASE = 10 * 365 * 86_400.0
+#: Seconds of one wait: the system has a limit too.
+LONGEST_WAIT = 3_600.0
+#: Seconds without a look at new connections, after one could not be taken.
+LISTEN_AGAIN_AFTER = 0.1
 
 Callback = Callable[[], None]
 Handler = Callable[["_Peer", dict[str, Any]], dict[str, Any] | None]
@@ -58,6 +64,7 @@ class Host:
         self._listener = listener
         self._peers: list[_Peer] = []
         self._expires_at: float | None = time.monotonic() + grace
+        self._listen_again_at: float | None = None
         self._stopping = False
         self._handlers: dict[str, Handler] = {
             "start": self._start,
@@ -87,12 +94,23 @@ class Host:
             self._nursery.close()
 
     def _turn(self) -> None:
-        left = None if self._expires_at is None else max(0, self._expires_at - time.monotonic())
-        for key, events in self._selector.select(left):
+        for key, events in self._selector.select(self._seconds_left()):
+            now = self._selector.get_map().get(key.fd)
+            if now is None or now.data is not key.data:
+                continue  # What was handled before it has closed it.
             if isinstance(key.data, _Peer):
                 self._attend(key.data, events)
             else:
                 key.data()
+
+        if self._listen_again_at is not None and time.monotonic() >= self._listen_again_at:
+            self._listen_again_at = None
+            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+
+    def _seconds_left(self) -> float | None:
+        """How long nothing has to be done of its own accord."""
+        due = [at for at in (self._expires_at, self._listen_again_at) if at is not None]
+        return min(max(0.0, min(due) - time.monotonic()), LONGEST_WAIT) if due else None
 
     def _is_over(self) -> bool:
         expired = self._expires_at is not None and time.monotonic() >= self._expires_at
@@ -114,6 +132,8 @@ class Host:
             connection, _ = self._listener.accept()
         except OSError as error:  # It has gone already, or there are no descriptors left.
             log.warning("a connection was not taken: %s", error)
+            self._selector.unregister(self._listener)
+            self._listen_again_at = time.monotonic() + LISTEN_AGAIN_AFTER
             return
         peer = _Peer(connection)
         self._peers.append(peer)
@@ -133,7 +153,8 @@ class Host:
                 self._drop(peer)
                 return
             for message in peer.decoder.feed(data):
-                self._answer(peer, message)
+                if peer in self._peers:  # It may have been found gone by what it asked before.
+                    self._answer(peer, message)
         except BlockingIOError:
             return
         except OSError:
@@ -146,9 +167,11 @@ class Host:
         handler = self._handlers.get(str(message.get("op")))
         if handler is None:
             raise ProtocolError("an operation that does not exist")
+        if not isinstance(message.get("id"), int | str | None):
+            raise ProtocolError("an id that is neither a number nor text")
         try:
             answer = handler(peer, message)
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
             raise ProtocolError(f"{message.get('op')!r} with a bad {error}") from error
         if answer is not None and "id" in message:
             self._send(peer, {"id": message.get("id")} | answer)
@@ -191,6 +214,10 @@ class Host:
 
     def _start(self, peer: _Peer, message: dict[str, Any]) -> None:
         order = StartOrder.from_message(message)
+        if self._nursery.has(order.kernel):
+            error = f"there is a kernel {order.kernel} already"
+            self._send(peer, {"id": message.get("id"), "error": error})
+            return
         peer.starting.add(order.kernel)
 
         def on_start(result: Child | str) -> None:
@@ -213,10 +240,11 @@ class Host:
             for child in self._nursery.children
         ]
         deaths = [death.as_message(kernel) for kernel, death in self._nursery.deaths]
-        return {"kernels": kernels, "deaths": deaths}
+        others = sum(one.lease is not None for one in self._peers if one is not peer)
+        return {"kernels": kernels, "deaths": deaths, "other_leases": others}
 
     def _lease(self, peer: _Peer, message: dict[str, Any]) -> dict[str, Any]:
-        peer.lease = max(0.0, float(message["seconds"]))
+        peer.lease = min(max(0.0, float(message["seconds"])), LONGEST_LEASE)
         self._expires_at = None
         return {}
 

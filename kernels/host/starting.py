@@ -24,8 +24,8 @@ SLOW = 2.0
 FIRST_LEASE = 60.0
 #: Seconds for a host that was told to stop to be gone.
 STOP_LIMIT = 10.0
-#: Of a host that did not start: the characters of its log that say why.
-LAST_WORDS = 600
+#: Of a host that did not start: characters of the line that says why.
+LAST_WORDS = 200
 #: Exit code of a host that found another one at its socket.
 ALREADY_SERVED = 3
 
@@ -80,11 +80,12 @@ class HostProcess:
         return self._process.poll()
 
     def last_words(self) -> str:
-        """The end of what it has logged."""
+        """The last line that it has logged."""
         try:
-            return self._log.read_text(errors="replace")[-LAST_WORDS:].strip()
+            lines = self._log.read_text(errors="replace").strip().splitlines()
         except OSError:
             return ""
+        return lines[-1][:LAST_WORDS] if lines else ""
 
     async def end(self) -> None:
         """Have it end its kernels and itself, and return when it is gone."""

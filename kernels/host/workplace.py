@@ -49,9 +49,13 @@ class Workplace:
             "limits": dict(self.limits),
         }
 
-    def enter(self) -> None:
-        """Make it this process's own; raises OSError or ValueError for what cannot be set."""
-        os.environ.clear()
+    def enter(self, *, keep_environment: bool = False) -> None:
+        """Make it this process's own; raises OSError or ValueError for what cannot be set.
+
+        ``keep_environment``: variables that it does not name stay, a kernelspec's say.
+        """
+        if not keep_environment:
+            os.environ.clear()
         os.environ.update(self.environment)
         time.tzset()
         os.chdir(self.working_dir)

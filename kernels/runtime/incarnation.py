@@ -65,8 +65,7 @@ class Incarnation:
             if incarnation is not None:
                 await incarnation.end()
             if isinstance(error, TimeoutError):
-                limit = f"The kernel was not ready within {options.start_timeout:g} s."
-                raise KernelStartFailed(limit) from error
+                raise KernelStartFailed(_not_ready(options)) from error
             raise
         return incarnation
 
@@ -87,8 +86,11 @@ class Incarnation:
 
         ``workplace``: environment, working folder and limits. Raises :class:`KernelStartFailed`.
         """
-        async with asyncio.timeout(options.start_timeout):
-            await self._unless_it_dies(self._settle(workplace, options))
+        try:
+            async with asyncio.timeout(options.start_timeout):
+                await self._unless_it_dies(self._settle(workplace, options))
+        except TimeoutError as error:
+            raise KernelStartFailed(_not_ready(options)) from error
 
     @property
     def connection_file(self) -> str:
@@ -186,6 +188,10 @@ class Incarnation:
         tail = self._process.stderr_tail
         said = f" It said: {tail}" if tail else ""
         return f"The kernel ended before it was ready: {self.death.result()}.{said}"
+
+
+def _not_ready(options: KernelOptions) -> str:
+    return f"The kernel was not ready within {options.start_timeout:g} s."
 
 
 async def _connect(info: ConnectionInfo, context: zmq.asyncio.Context) -> Connection:

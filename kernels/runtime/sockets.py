@@ -12,6 +12,9 @@ import stat
 
 from kernels.runtime.errors import KernelStartFailed
 
+#: Whether this system can do it: Linux.
+CAN_CHECK = hasattr(os, "O_PATH")
+
 
 class CheckedSocket:
     """A socket file that was found to be one, and our own; :meth:`close` it after the connection."""

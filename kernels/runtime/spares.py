@@ -9,7 +9,6 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from kernels.runtime.errors import KernelBoxError
 from kernels.runtime.incarnation import Incarnation
 
 log = logging.getLogger(__name__)
@@ -70,7 +69,7 @@ class Spares:
                 continue
             try:
                 spare = await self._make()
-            except KernelBoxError as error:
+            except Exception as error:  # noqa: BLE001 - a provisioner of somebody else's may raise any
                 log.warning("no spare kernel could be made", extra={"why": str(error)})
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)

@@ -133,7 +133,7 @@ class Death:
             return f"killed by {signal_name(self.signal_number)}"
         if self.exit_code is not None:
             return f"exited with code {self.exit_code}"
-        return "ended"
+        return self.last_words.rstrip(".") or "ended"
 
 
 def signal_name(number: int) -> str:

@@ -1,4 +1,4 @@
-"""The only place that touches private parts of ipykernel, and therefore its exact version.
+"""Private parts of ipykernel are touched here alone, which therefore fits one version of it.
 
 ``PARTS`` names each of them; a test looks for every one in the pinned ipykernel, so that an upgrade
 fails by the name of what has changed.
@@ -96,9 +96,9 @@ class NoSubshells:
 class HostedSession(Session):
     """Jupyter's messages, signed in one step, and read without parsing dates nobody looks at."""
 
-    #: The header that the last messages answer: a cell's are five or more, and all have the same.
-    _parent: dict[str, Any] | None = None
-    _packed_parent = b"{}"
+    #: The header that the last messages answer, and as it is sent: a cell's are five or more, and
+    #: all have the same. One tuple, as threads send too.
+    _packed_parent: tuple[dict[str, Any], bytes] = ({}, b"{}")
 
     def send(
         self,
@@ -124,13 +124,15 @@ class HostedSession(Session):
         return message
 
     def _frames(self, message: dict[str, Any], ident: Any) -> list[bytes]:
-        parent = message["parent_header"]
-        if parent is not self._parent:
-            self._parent, self._packed_parent = parent, self.pack(parent)
+        parent, packed_parent = self._packed_parent
+        if message["parent_header"] is not parent:
+            parent = message["parent_header"]
+            packed_parent = self.pack(parent)
+            self._packed_parent = parent, packed_parent
         metadata = message["metadata"]
         signed = [
             self.pack(message["header"]),
-            self._packed_parent,
+            packed_parent,
             self.pack(metadata) if metadata else b"{}",
             self.pack(message["content"]),
         ]

@@ -155,12 +155,14 @@ class KernelApp(IPKernelApp):
             publisher=self.publisher,
             output=self.output,
         )
-        self.kernel.on_settle = lambda content: self.settle(Workplace.from_mapping(content))
+        self.kernel.on_settle = lambda content: self.settle(
+            Workplace.from_mapping(content), started_ahead=True
+        )
         self._control_thread.start()
 
-    def settle(self, workplace: Workplace) -> None:
+    def settle(self, workplace: Workplace, *, started_ahead: bool = False) -> None:
         """Take on the environment, the working folder and the limits of a session."""
-        workplace.enter()
+        workplace.enter(keep_environment=started_ahead)
         self.kernel.shell.init_environment()
         self.init_gui_pylab()
 

@@ -1,0 +1,1 @@
+"""Tests of the kernel host: real hosts and real processes, spoken to over real sockets."""
