@@ -31,10 +31,6 @@ BACKLOG = 128
 DEFAULT_GRACE = 600.0
 
 
-class _Stopped(BaseException):
-    """Told to end before it has begun to serve."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build a kernel, preload, then serve until no lease is held; returns the exit code."""
     options = _parse(arguments)
@@ -46,21 +42,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if lock is None:
         print(f"kernel host: another one serves {options.socket}", file=sys.stderr)
         return ALREADY_SERVED
-    signal.signal(signal.SIGTERM, _end_at_once)  # until it serves
+    signal.signal(signal.SIGTERM, lambda *_: _end_at_once(options.socket))  # until it serves
+    code = 1
     try:
         code = _serve(options)
-    except _Stopped:
-        code = 0
     finally:
-        for path in (options.socket, Path(lock.name)):
-            path.unlink(missing_ok=True)
-    if code == 0:  # Otherwise it says why.
-        options.socket.with_suffix(".log").unlink(missing_ok=True)
+        _clean_up(options.socket, said_why=code != 0)
     return code
 
 
-def _end_at_once(*_: object) -> NoReturn:
-    raise _Stopped
+def _end_at_once(path: Path) -> NoReturn:
+    """End before there is any kernel. Not by an exception: IPython shows and forgets every one."""
+    _clean_up(path, said_why=False)
+    os._exit(0)
+
+
+def _clean_up(path: Path, *, said_why: bool) -> None:
+    """Remove the socket and the lock, and the log unless it says why the host has failed."""
+    suffixes = [".sock", ".lock"] if said_why else [".sock", ".lock", ".log"]
+    for file in {path, *(path.with_suffix(suffix) for suffix in suffixes)}:
+        file.unlink(missing_ok=True)
 
 
 def _serve(options: argparse.Namespace) -> int:

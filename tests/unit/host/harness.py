@@ -108,7 +108,7 @@ class RunningHost:
         self.process = subprocess.Popen(
             [sys.executable, *program, "--socket", str(self.socket), *options],
             env=dict(self.environment),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # One of its own, that no kernel may have.
             stdout=subprocess.DEVNULL,
             stderr=self._log,
         )
@@ -170,6 +170,8 @@ class RunningHost:
             self.process.wait(LIMIT)
         self.process.kill()
         self.process.wait()
+        assert self.process.stdin is not None
+        self.process.stdin.close()
         self._log.close()
         remove(self.folder)
 

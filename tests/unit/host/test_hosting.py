@@ -195,15 +195,25 @@ async def test_no_zombie_is_left_of_a_host_that_was_killed(
 async def test_a_host_that_runs_is_used_and_kernels_of_an_earlier_server_are_ended(
     new_hosting: NewHosting, new_host: NewHost
 ) -> None:
-    host = new_host()
+    host = new_host(lease=False)
     with closing(Nest(host)) as nest:
         kernels = [nest.fork(), nest.execute()]
         hosting = new_hosting(host.socket)
         assert await soon(hosting.choose_provisioner(), START) is not None
         assert host_pid(host.socket) == host.process.pid
         assert [kernel.death()["signal"] for kernel in kernels] == [signal.SIGKILL] * 2
+
+
+async def test_kernels_of_another_server_that_lives_are_left_alone(
+    new_hosting: NewHosting, new_host: NewHost
+) -> None:
+    host = new_host()  # with a lease
+    with closing(Nest(host)) as nest:
+        kernel = nest.fork()
+        hosting = new_hosting(host.socket)
+        assert await soon(hosting.choose_provisioner(), START) is not None
         await soon(hosting.close())
-        assert nest.peer.kernels() == {}  # Another lease is held: it goes on.
+        assert [*nest.peer.kernels()] == [kernel.name]
 
 
 async def test_a_host_that_was_found_ends_when_nobody_else_needs_it(

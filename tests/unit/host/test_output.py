@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import threading
 from itertools import groupby
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels.host.child.capture import MOST_A_TURN
+from kernels.host.child.capture import MOST_A_TURN, Capture
 from kernels.host.child.output import MOST_BUFFERED
 from tests.unit.harness import PROPERTY
 from tests.unit.host.stage import Heard, Stage
@@ -126,24 +127,16 @@ def test_bytes_that_are_no_text_are_replaced(stage: Stage) -> None:
     assert stage.heard() == [("stdout", "a\ufffd\ufffdb")]
 
 
-def test_one_that_never_stops_writing_does_not_keep_a_flush_for_ever(stage: Stage) -> None:
-    stop = threading.Event()
-
-    def write_on() -> None:
-        while not stop.is_set():
-            stage.spill("stdout", b"x" * 4_096)
-
-    writer = threading.Thread(target=write_on)
-    writer.start()
+def test_of_what_is_written_without_end_a_flush_takes_a_limited_part() -> None:
+    target, pipe = os.open(os.devnull, os.O_WRONLY), os.pipe()
+    fcntl.fcntl(pipe[1], fcntl.F_SETPIPE_SZ, 4 * MOST_A_TURN)
+    capture = Capture("stdout", target, pipe)
     try:
-        for _ in range(20):
-            stage.output.flush()
+        os.write(target, b"x" * 3 * MOST_A_TURN)
+        assert [len(capture.read()) for _ in range(4)] == [MOST_A_TURN] * 3 + [0]
     finally:
-        stop.set()
-        while writer.is_alive():
-            stage.output.flush()
-        writer.join()
-    assert max(len(text) for _, text in stage.heard()) <= MOST_A_TURN
+        os.close(target)
+        os.close(capture.read_end)
 
 
 def test_a_message_answers_the_request_in_which_it_was_written(stage: Stage) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import select
+import signal
 import threading
+from typing import Any
 
 import pytest
 import zmq
@@ -85,6 +87,30 @@ def test_messages_that_threads_send_at_once_stay_whole(stage: Stage) -> None:
     for name in (b"a", b"b", b"c"):
         own = [frames for frames in heard if frames[0] == name]
         assert own == [[name, b"%d" % n, name * 100] for n in range(200)]
+
+
+class Interrupted(list[bytes]):
+    """Parts of a message; an interrupt comes when the last is asked for."""
+
+    def __getitem__(self, key: Any) -> Any:
+        if key == -1:
+            signal.raise_signal(signal.SIGINT)
+        return super().__getitem__(key)
+
+
+def test_an_interrupt_tears_no_message(stage: Stage) -> None:
+    before = signal.signal(signal.SIGINT, stage.publisher.gate.on_sigint)
+    came = False
+    try:
+        stage.publisher.send_multipart(Interrupted([b"first", b"middle", b"last"]))
+    except KeyboardInterrupt:
+        came = True
+    finally:
+        signal.signal(signal.SIGINT, before)
+    stage.publisher.send_multipart([b"next"])
+    assert stage.subscriber.frames() == [b"first", b"middle", b"last"]
+    assert stage.subscriber.frames() == [b"next"]
+    assert came
 
 
 def test_after_it_was_closed_nothing_is_sent_and_nothing_fails(stage: Stage) -> None:

@@ -29,7 +29,7 @@ def test_a_kernel_takes_on_what_it_is_settled_in(nest: Nest, tmp_path: Path) -> 
     kernel = nest.fork(environment={"PATH": "/usr/bin", "THEIRS": "yes"})
     assert settled(kernel, workplace(tmp_path)) == {"status": "ok"}
     seen = kernel.notebook.value("import os; os.environ.get('MINE'), os.environ.get('THEIRS')")
-    assert seen == ("yes", None)
+    assert seen == ("yes", "yes")  # A kernelspec's own stay.
     assert kernel.notebook.value("os.getcwd(), os.environ['PATH']") == (str(tmp_path), "/bin")
     assert resource.prlimit(kernel.pid, resource.RLIMIT_NOFILE) == (150, 150)
 

@@ -52,7 +52,8 @@ async def test_every_request_is_handled_in_order_and_answered(line: Line) -> Non
         handled.append(request)
         stream.send_multipart([identity, b"answer to " + request])
 
-    line.client.send(b"0")  # It has come before anybody listens.
+    line.client.send(b"0")  # It has come, and was told of, before anybody listens.
+    assert await soon(asyncio.to_thread(line.kernel.poll, 5_000))
     stream.on_recv(answer)
     for n in range(1, COUNT):
         line.client.send(b"%d" % n)
