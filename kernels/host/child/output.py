@@ -47,6 +47,8 @@ class Output:
         self._wake = wake
         self._chunks: list[_Chunk] = []
         self._buffered = 0
+        #: What was left to be finished at the last look.
+        self._begun: _Chunk | None = None
         self._in_child = False
         self.streams = {name: Stream(self, name) for name in self._captures}
         self._ready = select.poll()
@@ -77,9 +79,27 @@ class Output:
             return False
         with self._publisher.gate, self._publisher.lock:
             self._take_captured()
-            chunks, self._chunks, self._buffered = self._chunks, [], 0
-            for chunk in chunks:
-                self._send(chunk)
+            return self._send_all()
+
+    def flush_lines(self) -> bool:
+        """The same, but a line that has only just begun may wait until it is asked for again.
+
+        ``print`` writes its text, and then the end of the line.
+        """
+        with self._publisher.gate, self._publisher.lock:
+            self._take_captured()
+            last = self._chunks[-1] if self._chunks else None
+            if last is None or last is self._begun or last.pieces[-1].endswith("\n"):
+                return self._send_all()
+            self._begun = self._chunks.pop()
+            self._send_all()
+            self._chunks.append(self._begun)
+            return True
+
+    def _send_all(self) -> bool:
+        chunks, self._chunks, self._buffered = self._chunks, [], 0
+        for chunk in chunks:
+            self._send(chunk)
         return bool(chunks)
 
     def collect(self) -> None:

@@ -47,7 +47,7 @@ class Pump(threading.Thread):
         while quiet < QUIET_LOOKS and not self._stopped:
             self._look(due - time.monotonic())
             if time.monotonic() >= due:
-                quiet = 0 if self._output.flush() else quiet + 1
+                quiet = 0 if self._output.flush_lines() else quiet + 1
                 due = time.monotonic() + INTERVAL
         self._output.attended = False
         # What was written between the last look and now has woken nobody.

@@ -59,7 +59,9 @@ def test_kernels_know_nothing_of_each_other(nest: Nest) -> None:
     first, second = nest.fork(), nest.fork()
     first.notebook.run("x = 1")
     assert second.notebook.run("x").error == "NameError: name 'x' is not defined"
-    drawn = "import random, uuid; random.random(), str(uuid.uuid4())"
+    drawn = (
+        "import random, multiprocessing as m; random.random(), bytes(m.current_process().authkey)"
+    )
     mine, theirs = first.notebook.value(drawn), second.notebook.value(drawn)
     assert mine[0] != theirs[0]
     assert mine[1] != theirs[1]
