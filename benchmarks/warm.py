@@ -11,7 +11,7 @@ from typing import ClassVar
 from benchmarks.measure import Figures, in_turns
 from benchmarks.peers import bare_asgi, ours, raw_zmq
 from benchmarks.peers.field import CONTESTANTS, FLOORS, WITH_QUICK_ACK
-from benchmarks.peers.session import Serving, Session
+from benchmarks.peers.session import CallFailed, Serving, Session
 from benchmarks.workload import Options, Panel, latency_lines, latency_summary, medians
 
 #: Calls are made in turns of so many, one after the other.
@@ -66,4 +66,6 @@ def _call(stack: contextlib.ExitStack, serving: Serving) -> Callable[[], None]:
 
 def one_plus_one(session: Session) -> None:
     """One call, whose answer is looked at."""
-    assert session.execute("1+1").value == "2"
+    value = session.execute("1+1").value
+    if value != "2":  # The original loses an output now and then.
+        raise CallFailed(f"1+1 gave {value!r}")

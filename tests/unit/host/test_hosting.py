@@ -18,7 +18,14 @@ from kernels.host.starting import HostOptions
 from kernels.hosting import Hosting
 from tests.unit.harness import soon
 from tests.unit.host.conftest import NewHost
-from tests.unit.host.harness import children_with, eventually, is_gone, remove, short_folder
+from tests.unit.host.harness import (
+    children_with,
+    eventually,
+    has_ended,
+    is_gone,
+    remove,
+    short_folder,
+)
 from tests.unit.host.nest import Nest
 
 STARTING = "kernel host: starting"
@@ -59,6 +66,14 @@ def host_pid(socket: Path) -> int:
     """The pid of the host that this process is connected to."""
     client = connected(socket)
     assert client is not None
+    return client.greeting.pid
+
+
+async def lose_connection(socket: Path) -> int:
+    """Close this process's connection to a host, whose pid is returned."""
+    client = connected(socket)
+    assert client is not None
+    await soon(client.close())
     return client.greeting.pid
 
 
@@ -115,6 +130,14 @@ async def test_a_host_ends_with_the_server_that_started_it(
     assert os.listdir(folder) == []
 
 
+async def test_a_host_ends_when_its_server_is_gone_without_a_word(
+    new_hosting: NewHosting, folder: Path
+) -> None:
+    await soon(new_hosting().choose_provisioner(), START)
+    pid = await lose_connection(folder / "host.sock")
+    eventually(lambda: has_ended(pid))
+
+
 async def test_one_that_is_closed_while_its_host_starts_leaves_none(
     new_hosting: NewHosting, folder: Path
 ) -> None:
@@ -152,6 +175,8 @@ async def test_a_host_that_could_not_start_is_not_tried_again_at_once(
     hosting_._try_again_at = 0.0
     assert await soon(hosting_.choose_provisioner(), START) is not None
     assert hosting_.description == FORKS
+    await lose_connection(folder / "file" / "host.sock")
+    assert hosting_.description == STARTING
 
 
 async def test_a_socket_that_nobody_can_listen_on_is_named_as_the_reason(
